@@ -1,0 +1,131 @@
+"""The shape of a model and the fixed-point conventions that every part of the codec shares.
+
+Nothing here depends on torch or onnxruntime: the trainer, both runtimes and the format read the same numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from vaecodec.errors import ModelError
+
+PATCH = 16
+"""One latent position covers PATCH x PATCH pixels."""
+PAD = 2 * PATCH
+"""Images are padded to a multiple of this, so that latents come in whole 2x2 quads."""
+HYPER_STRIDE = 4
+"""One hyper latent position covers HYPER_STRIDE x HYPER_STRIDE latent positions."""
+
+STEPS = 4
+"""Number of context steps; also the number of channel groups and of positions in a quad."""
+STEP_POSITION = (0, 3, 1, 2)
+"""Channel group g is decoded in step s at quad position g ^ STEP_POSITION[s] (0..3 = top left, top right,
+bottom left, bottom right): diagonal neighbours first, then the two that see all four neighbours."""
+
+LEVEL = 127
+"""Activations of the integer nets lie in [-LEVEL, LEVEL], weights too."""
+LEVELS_PER_UNIT = 16
+"""Integer activations per unit of the real-valued activation they stand for."""
+EXACT_BOUND = 1 << 24
+"""float32 holds every integer below this: no partial sum of an integer layer may reach it."""
+
+OCTAVE = 256
+"""Gains are stored as log2 in units of 1/OCTAVE octave."""
+SCALES = 64
+"""Number of scale indices."""
+SCALE_MIN = 0.11
+"""Standard deviation, in symbols, of scale index 0."""
+SCALES_PER_OCTAVE = 6
+"""Scale index i stands for SCALE_MIN * 2 ** (i / SCALES_PER_OCTAVE)."""
+INDEX_UNIT = 256
+"""The prior emits scale indices in units of 1/INDEX_UNIT index."""
+MEAN_UNIT = 512
+"""The prior emits means in units of 1/MEAN_UNIT of a normalised latent."""
+SYMBOL_UNIT = 16
+"""Dequantised latents are integers in units of 1/SYMBOL_UNIT symbol."""
+MEAN_LIMIT = 16383
+"""Largest magnitude of an emitted mean, in 1/MEAN_UNIT."""
+INDEX_LIMIT = 32767
+"""Largest magnitude of an emitted scale index, in 1/INDEX_UNIT."""
+HYPER_LIMIT = 64
+"""Hyper latents are clamped to [-HYPER_LIMIT, HYPER_LIMIT]."""
+
+QUALITY_UNIT = 100
+"""Qualities are stored as integers in units of 1/QUALITY_UNIT."""
+QUALITY_MIN, QUALITY_MAX = 1, 100
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of one model; `fast` is these defaults."""
+
+    name: str = "fast"
+    channels: int = 128
+    """Channels of the transform blocks at 1/8 resolution."""
+    blocks: int = 3
+    deep_channels: int = 256
+    """Channels of the transform blocks at 1/16 resolution."""
+    deep_blocks: int = 2
+    latents: int = 320
+    """Latent channels (a multiple of STEPS)."""
+    hyper_channels: int = 128
+    """Width of the hyper analysis and of the features that the hyper synthesis hands to the context steps."""
+    hyper_latents: int = 128
+    context_channels: int = 128
+    context_blocks: int = 2
+    lambda_min: float = 0.0003
+    lambda_max: float = 0.5
+    anchors: int = 8
+    """Number of rates for which parameters are learned; in between they are interpolated."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not 1 <= value <= 4096:
+                raise ModelError(f"model configuration: {field.name} = {value} is out of range")
+        if self.latents % STEPS or self.anchors < 2 or not 0 < self.lambda_min < self.lambda_max:
+            raise ModelError("model configuration: inconsistent sizes")
+
+    @property
+    def lambdas(self) -> list[float]:
+        """Rate-distortion trade-off of each anchor on CompressAI's scale: loss = bpp + lambda * 255^2 * MSE."""
+        ratio = (self.lambda_max / self.lambda_min) ** (1 / (self.anchors - 1))
+        return [self.lambda_min * ratio**i for i in range(self.anchors)]
+
+    @property
+    def kmac_per_pixel(self) -> dict[str, float]:
+        """Multiply-accumulates in thousands per pixel of what encoding and decoding run."""
+        c, d, m = self.channels, self.deep_channels, self.latents
+        transform = (192 * c + self.blocks * (6 * c * c + 9 * c)) / 64
+        transform += (4 * c * d + self.deep_blocks * (6 * d * d + 9 * d) + d * m + 768 * m) / 256
+        h, k = self.hyper_channels, self.context_channels
+        hyper = (m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
+        upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
+        step = h * k + self.context_blocks * (k * k + 9 * k) + k * m // 2
+        prior = (upward + STEPS * step + 1.5 * m * k) / 256
+        return {
+            "encode": round((transform + hyper + prior) / 1000, 2),
+            "decode": round((transform + prior) / 1000, 2),
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Read `to_json` output; raises ModelError on anything else."""
+        try:
+            values = json.loads(text)
+            types = {f.name: type(getattr(cls(), f.name)) for f in dataclasses.fields(cls)}
+            if not isinstance(values, dict) or values.keys() - types.keys():
+                raise ValueError
+            if any(type(value) is not types[name] for name, value in values.items()):
+                raise ValueError
+            return cls(**values)
+        except ValueError as error:
+            raise ModelError("model configuration is not readable") from error
+
+
+CONFIGS: dict[str, ModelConfig] = {"fast": ModelConfig()}

@@ -1,0 +1,61 @@
+"""Building blocks of the float transforms: pointwise and depthwise convolutions only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def space_to_depth(x: Tensor, size: int) -> Tensor:
+    """(B, C, H, W) -> (B, size^2 * C, H/size, W/size), position in the square before channel (ONNX SpaceToDepth)."""
+    b, c, h, w = x.shape
+    x = x.reshape(b, c, h // size, size, w // size, size)
+    return x.permute(0, 3, 5, 1, 2, 4).reshape(b, size * size * c, h // size, w // size)
+
+
+def depth_to_space(x: Tensor, size: int) -> Tensor:
+    """Inverse of space_to_depth (ONNX DepthToSpace in mode DCR)."""
+    b, c, h, w = x.shape
+    x = x.reshape(b, size, size, c // (size * size), h, w)
+    return x.permute(0, 3, 4, 1, 5, 2).reshape(b, c // (size * size), h * size, w * size)
+
+
+def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
+    """Rows of `table` (A, C) at the fractional anchors `t` (B,) in [0, A-1], linearly: (B, C, 1, 1)."""
+    low = t.floor().clamp(max=table.shape[0] - 2).long()
+    fraction = (t - low).unsqueeze(1)
+    rows = table[low] * (1 - fraction) + table[low + 1] * fraction
+    return rows[:, :, None, None]
+
+
+def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 1)
+
+
+def depthwise(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+
+
+def activation() -> nn.Module:
+    return nn.LeakyReLU(0.1)
+
+
+class Block(nn.Module):
+    """Residual depthwise-separable convolution, then a residual pointwise feed-forward (DCVC-RT, Jia et al. 2025)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix_in = pointwise(channels, channels)
+        self.spatial = depthwise(channels)
+        self.mix_out = pointwise(channels, channels)
+        self.expand = pointwise(channels, 2 * channels)
+        self.contract = pointwise(2 * channels, channels)
+        self.act = activation()
+        # Residual branches start small, so that the stack starts close to the identity.
+        for last in (self.mix_out, self.contract):
+            with torch.no_grad():
+                last.weight.mul_(0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mix_out(self.spatial(self.act(self.mix_in(x))))
+        return x + self.contract(self.act(self.expand(x)))

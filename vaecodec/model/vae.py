@@ -1,0 +1,132 @@
+"""The variational autoencoder: the four nets, the gains between them, and the forward pass of training.
+
+Units. y: latents as the analysis makes them. v = y * 2^norm: normalised latents, about unit variance.
+Symbols: v * 2^gain(rate), what is rounded and coded. z: hyper latents; their symbols are z * 2^hyper_gain(rate).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vaecodec.config import (
+    HYPER_LIMIT,
+    INDEX_UNIT,
+    LEVELS_PER_UNIT,
+    MEAN_UNIT,
+    OCTAVE,
+    SCALE_MIN,
+    SCALES,
+    SCALES_PER_OCTAVE,
+    STEPS,
+    SYMBOL_UNIT,
+    ModelConfig,
+)
+from vaecodec.model.blocks import interpolate_anchors
+from vaecodec.model.exact import clamp_ste, floor_ste, signed_levels
+from vaecodec.model.prior import Prior, join_slots, split_slots
+from vaecodec.model.transforms import AnalysisTransform, HyperAnalysis, SynthesisTransform
+
+
+def round_ste(x: Tensor) -> Tensor:
+    """round(x) with the gradient of the identity."""
+    return x + (x.round() - x).detach()
+
+
+def on_grid(log2: Tensor) -> Tensor:
+    """Round log2 gains to the units in which they are stored, 1/OCTAVE octave."""
+    return round_ste(log2 * OCTAVE) / OCTAVE
+
+
+@dataclass
+class Prediction:
+    """What one forward pass yields; all symbols in symbol units.
+
+    x_hat (B, 3, H, W); latents, means, scales (B, M, h, w): y in symbols before rounding and its Gaussian prior;
+    hyper_latents (B, Z, h/4, w/4): z in symbols before rounding; y_hat (B, M, h, w): quantised symbols.
+    """
+
+    x_hat: Tensor
+    latents: Tensor
+    means: Tensor
+    scales: Tensor
+    hyper_latents: Tensor
+    y_hat: Tensor
+
+
+class VAE(nn.Module):
+    """Variable-rate VAE with an exact hyperprior and space-channel context."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.analysis = AnalysisTransform(config)
+        self.synthesis = SynthesisTransform(config)
+        self.hyper_analysis = HyperAnalysis(config)
+        self.prior = Prior(config)
+        self.norm = nn.Parameter(torch.zeros(config.latents))
+        self.gain = nn.Parameter(torch.zeros(config.anchors, config.latents))
+        self.hyper_gain = nn.Parameter(torch.zeros(config.anchors, config.hyper_latents))
+
+    @torch.no_grad()
+    def initialise_linear(self, basis: Tensor, std: Tensor) -> None:
+        """Start as a transform codec: rows of `basis` (M, 768) are the block transform, `std` (M,) their deviations.
+
+        A patch is flattened in space_to_depth order. The gains start at the step sizes that are optimal for a linear
+        orthonormal transform at each lambda: step^2 = 18 / (lambda ln 2) on the 0..255 scale.
+        """
+        self.analysis.linear.weight.copy_(basis[:, :, None, None])
+        self.analysis.linear.bias.zero_()
+        self.synthesis.linear.weight.copy_(basis.T[:, :, None, None])
+        self.synthesis.linear.bias.zero_()
+        lambdas = torch.tensor(self.config.lambdas)
+        gain = 255 / torch.sqrt(18 / (lambdas * torch.log(torch.tensor(2.0))))
+        # Channels far below the finest step are normalised by that step instead: their symbols are rarely nonzero.
+        self.norm.copy_(-torch.log2(torch.sqrt(std**2 + (1 / gain.max()) ** 2)))
+        self.gain.copy_(torch.log2(gain)[:, None] - self.norm)
+
+    def symbols_per_v(self, t: Tensor) -> Tensor:
+        """Gain from normalised latents to symbols (B, M, 1, 1)."""
+        return interpolate_anchors(on_grid(self.gain), t).exp2()
+
+    def forward(self, x: Tensor, t: Tensor, autocast: bool = False) -> Prediction:
+        """x (B, 3, H, W) RGB in [-0.5, 0.5], H and W multiples of 64; t (B,) anchors in [0, A-1].
+
+        `autocast` runs the float transforms in bfloat16; the prior is always float32 (it is exact only there).
+        """
+        device = x.device.type
+        norm = on_grid(self.norm)[:, None, None].exp2()
+        with torch.autocast(device, torch.bfloat16, enabled=autocast):
+            y = self.analysis(x, t).float()
+            z = self.hyper_analysis(y * norm, t).float()
+        gain = self.symbols_per_v(t)
+        latents = y * norm * gain
+        hyper_gain = interpolate_anchors(on_grid(self.hyper_gain), t).exp2()
+        hyper_latents = clamp_ste(z * hyper_gain, -HYPER_LIMIT, HYPER_LIMIT)
+        with torch.autocast(device, enabled=False):
+            y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
+        with torch.autocast(device, torch.bfloat16, enabled=autocast):
+            x_hat = self.synthesis(y_hat / (norm * gain), t).float()
+        return Prediction(x_hat, latents, means, scales, hyper_latents, y_hat)
+
+    def context(
+        self, latents: Tensor, z_hat: Tensor, hyper_gain: Tensor, gain: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the prior with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols."""
+        features = self.prior.features(signed_levels(round_ste(z_hat / hyper_gain * LEVELS_PER_UNIT)), t)
+        gain = gain.expand(-1, -1, 2, 2)  # one quad; broadcast over all quads below
+        decoded: list[Tensor] = []
+        slots: list[tuple[Tensor, Tensor, Tensor]] = []
+        for step, (y, g) in enumerate(zip(split_slots(latents), split_slots(gain), strict=True)):
+            mean, index = self.prior.step(step, features, decoded, t)
+            mean = floor_ste(mean * g * (SYMBOL_UNIT / MEAN_UNIT) + 0.5) / SYMBOL_UNIT
+            index = floor_ste(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE)
+            scale = SCALE_MIN * torch.exp2(clamp_ste(index, 0, SCALES - 1) / SCALES_PER_OCTAVE)
+            y_hat = round_ste(y - mean) + mean
+            slots.append((y_hat, mean, scale))
+            if step < STEPS - 1:
+                decoded.append(signed_levels(round_ste(y_hat / g * LEVELS_PER_UNIT)))
+        y_hat, means, scales = (join_slots(list(parts)) for parts in zip(*slots, strict=True))
+        return y_hat, means, scales

@@ -1,0 +1,1 @@
+"""Training: data, loss, loop, export. The only part that imports compressai."""

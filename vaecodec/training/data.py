@@ -1,0 +1,123 @@
+"""Training pictures: decoded once into one memory-mapped file, then cropped at random."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vaecodec.errors import ImageError
+from vaecodec.training.synthetic import synthetic_crop
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
+VALIDATION_SHARE = 0.05
+SYNTHETIC_SHARE = 1 / 16
+"""Share of generated crops: flat colour, noise, text-like edges. Without them a decoder can blow up on such images."""
+
+
+def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the images in a folder (recursively; tar shards in it included), a tar, or one file."""
+    if source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.suffix.lower() in SUFFIXES | {".tar"}:
+                yield from _pictures(path)
+    elif source.suffix.lower() == ".tar":
+        with tarfile.open(source) as tar:
+            for member in tar:
+                if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+                    file = tar.extractfile(member)
+                    if file is not None:
+                        yield member.name, file.read()
+    elif source.suffix.lower() in SUFFIXES:
+        yield source.name, source.read_bytes()
+
+
+def is_validation(name: str) -> bool:
+    """Whether a picture belongs to the validation split: a fixed 5 % chosen by the hash of its name."""
+    digest = hashlib.sha256(Path(name).name.encode()).digest()
+    return int.from_bytes(digest[:4], "big") < VALIDATION_SHARE * 2**32
+
+
+class PictureStore:
+    """Decoded pictures in `folder`/pictures.u8, one after another, with their places in pictures.json."""
+
+    def __init__(self, folder: Path) -> None:
+        self.index: list[dict] = json.loads((folder / "pictures.json").read_text())
+        self.pixels = np.memmap(folder / "pictures.u8", np.uint8, mode="r")
+        self.train = [entry for entry in self.index if not is_validation(entry["name"])]
+        self.validation = [entry for entry in self.index if is_validation(entry["name"])]
+        if not self.train:
+            raise ImageError("no training pictures found")
+
+    @classmethod
+    def build(cls, source: Path, folder: Path, smallest: int = 64) -> PictureStore:
+        """Decode every picture in `source` (at least `smallest` pixels a side) unless `folder` has them already."""
+        if not (folder / "pictures.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            index, offset = [], 0
+            with open(folder / "pictures.u8", "wb") as out:
+                for name, data in _pictures(source):
+                    try:
+                        with Image.open(io.BytesIO(data)) as image:
+                            pixels = np.asarray(image.convert("RGB"))
+                    except (OSError, ValueError, Image.DecompressionBombError):
+                        continue
+                    if min(pixels.shape[:2]) >= smallest:
+                        out.write(pixels.tobytes())
+                        index.append({"name": name, "offset": offset, "shape": pixels.shape})
+                        offset += pixels.size
+            if not index:
+                raise ImageError(f"no usable pictures in {source}")
+            (folder / "pictures.json").write_text(json.dumps(index))
+        return cls(folder)
+
+    def picture(self, entry: dict) -> np.ndarray:
+        """One picture (H, W, 3), uint8."""
+        h, w, c = entry["shape"]
+        return self.pixels[entry["offset"] : entry["offset"] + h * w * c].reshape(h, w, c)
+
+
+def crop_at(picture: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """A (size, size, 3) crop; a picture that is too small is mirrored at its edges."""
+    crop = picture[top : top + size, left : left + size]
+    missing = (size - crop.shape[0], size - crop.shape[1])
+    return np.pad(crop, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric") if any(missing) else crop
+
+
+class CropSampler:
+    """Random crops with flips and quarter turns: batches (B, size, size, 3), uint8."""
+
+    def __init__(self, store: PictureStore, seed: int) -> None:
+        self.store = store
+        self.random = np.random.default_rng(seed)
+        areas = np.array([entry["shape"][0] * entry["shape"][1] for entry in store.train], float)
+        self.probability = areas / areas.sum()
+
+    def batch(self, count: int, size: int) -> np.ndarray:
+        picked = self.random.choice(len(self.store.train), count, p=self.probability)
+        return np.stack([self._crop(self.store.train[i], size) for i in picked])
+
+    def _crop(self, entry: dict, size: int) -> np.ndarray:
+        if self.random.random() < SYNTHETIC_SHARE:
+            return synthetic_crop(self.random, size)
+        picture = self.store.picture(entry)
+        top = self.random.integers(max(picture.shape[0] - size, 0) + 1)
+        left = self.random.integers(max(picture.shape[1] - size, 0) + 1)
+        crop = np.rot90(crop_at(picture, top, left, size), self.random.integers(4))
+        return crop[:, ::-1] if self.random.random() < 0.5 else crop
+
+
+def validation_crops(store: PictureStore, count: int, size: int) -> list[np.ndarray]:
+    """Centre crops of up to `count` validation pictures (of training pictures if there are none)."""
+    crops = []
+    for entry in (store.validation or store.train)[:count]:
+        picture = store.picture(entry)
+        top, left = (max(side - size, 0) // 2 for side in picture.shape[:2])
+        crops.append(crop_at(picture, top, left, size))
+    return crops

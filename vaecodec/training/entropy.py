@@ -1,0 +1,48 @@
+"""Entropy models of training time, from compressai: bits that the quantised latents cost under the prior."""
+
+from __future__ import annotations
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from torch import Tensor, nn
+
+from vaecodec.config import HYPER_LIMIT, SCALE_MIN, ModelConfig
+from vaecodec.model.vae import Prediction
+
+
+class EntropyModels(nn.Module):
+    """A factorized density for z, one for each rate anchor (Balle et al. 2018), and conditional Gaussians for y.
+
+    A batch holds the rate anchors in turn: sample i is coded with the density of anchor i modulo A.
+    In training mode rounding is replaced by uniform noise, which makes the bits a differentiable bound (the KL term
+    of a VAE whose posterior is uniform); in evaluation mode symbols are rounded.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.anchors, self.hyper_latents = config.anchors, config.hyper_latents
+        self.bottleneck = EntropyBottleneck(config.anchors * config.hyper_latents, init_scale=6)
+        # Medians stay at zero: symbols are plain integers, so the quantiles that compressai would learn are unused.
+        self.bottleneck.quantiles.requires_grad_(False)
+        self.gaussian = GaussianConditional(None, scale_bound=SCALE_MIN)
+
+    def forward(self, prediction: Prediction) -> tuple[Tensor, Tensor]:
+        """Bits of z and of y for each sample: two tensors (B,)."""
+        z = prediction.hyper_latents
+        b, _, h, w = z.shape
+        _, z_likelihood = self.bottleneck(z.reshape(b // self.anchors, -1, h, w), training=self.training)
+        _, y_likelihood = self.gaussian(
+            prediction.latents, prediction.scales, prediction.means, training=self.training
+        )
+        z_bits = -z_likelihood.log2().reshape(b, -1).sum(1)
+        return z_bits, -y_likelihood.log2().reshape(b, -1).sum(1)
+
+    @torch.no_grad()
+    def hyper_probabilities(self) -> Tensor:
+        """Probability of each hyper symbol -HYPER_LIMIT..HYPER_LIMIT: (A, Z, 2 * HYPER_LIMIT + 1), float64."""
+        symbols = torch.arange(-HYPER_LIMIT, HYPER_LIMIT + 1, dtype=torch.float32)
+        channels = self.anchors * self.hyper_latents
+        device = next(self.parameters()).device
+        grid = symbols.to(device).view(1, 1, -1, 1).expand(1, channels, -1, 1).contiguous()
+        _, likelihood = self.bottleneck(grid, training=False)
+        return likelihood.reshape(self.anchors, self.hyper_latents, -1).double().cpu()

@@ -1,0 +1,171 @@
+"""The training loop: one random rate a sample, schedule and stop by wall clock, resumable at any moment."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vaecodec.config import ModelConfig
+from vaecodec.model.vae import VAE
+from vaecodec.training.data import CropSampler, PictureStore
+from vaecodec.training.entropy import EntropyModels
+from vaecodec.training.linear import block_transform
+from vaecodec.training.loss import Loss, rate_distortion
+from vaecodec.training.state import load_state, save_state
+from vaecodec.training.validate import RatePoint, to_batch, validate
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train. `minutes` is wall-clock time of the whole run, resumed parts included."""
+
+    minutes: float
+    learning_rate: float = 1e-3
+    batch: int = 16
+    """Crops of `crop` pixels a step, a multiple of the number of rate anchors; fewer of the larger final crops."""
+    crop: int = 128
+    final_crop: int = 256
+    final_share: float = 0.3
+    """Last share of the run that uses final_crop: the hyperprior sees little in small crops."""
+    warmup_steps: int = 300
+    clip_norm: float = 1.0
+    save_minutes: float = 5.0
+    validate_minutes: float = 15.0
+    seed: int = 1
+    bf16: bool = True
+    device: str = "cpu"
+
+
+class Trainer:
+    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, the cache of decoded pictures."""
+
+    def __init__(self, config: ModelConfig, options: TrainOptions, store: PictureStore, run: Path) -> None:
+        self.config, self.options, self.store, self.run = config, options, store, run
+        run.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(options.seed)
+        torch.set_flush_denormal(True)
+        self.sampler = CropSampler(store, options.seed)
+        self.modules = nn.ModuleDict({"vae": VAE(config), "entropy": EntropyModels(config)}).to(options.device)
+        self.modules.to(memory_format=torch.channels_last)
+        self.step, self.elapsed = 0, 0.0
+        self.optimizer = torch.optim.Adam(self._parameter_groups())
+
+    @property
+    def vae(self) -> VAE:
+        return self.modules["vae"]
+
+    @property
+    def entropy(self) -> EntropyModels:
+        return self.modules["entropy"]
+
+    @property
+    def state_path(self) -> Path:
+        return self.run / "state.safetensors"
+
+    def _parameter_groups(self) -> list[dict]:
+        """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""
+        slow, fast, rest = [], [], []
+        for name, parameter in self.modules.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            group = slow if ".linear." in name else fast if name.startswith("entropy.") else rest
+            group.append(parameter)
+        return [{"params": slow, "scale": 0.1}, {"params": fast, "scale": 5.0}, {"params": rest, "scale": 1.0}]
+
+    def start(self, warm: Callable[[VAE, EntropyModels], None] | None = None) -> None:
+        """Resume from the run folder if it holds a state; else start warm (`warm` sets the weights) or from the KLT."""
+        if self.state_path.exists():
+            progress = load_state(self.state_path, self.modules, self.optimizer)
+            self.step, self.elapsed = progress["step"], progress["elapsed"]
+            self.sampler.random.bit_generator.state = progress["sampler"]
+            torch.set_rng_state(torch.tensor(progress["noise"], dtype=torch.uint8))
+        elif warm:
+            warm(self.vae, self.entropy)
+        else:
+            basis, std = block_transform(self.sampler, self.config.latents)
+            self.vae.initialise_linear(basis.to(self.options.device), std.to(self.options.device))
+
+    def save(self) -> None:
+        progress = {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "config": asdict(self.config),
+            "sampler": self.sampler.random.bit_generator.state,
+            "noise": torch.get_rng_state().tolist(),
+        }
+        save_state(self.state_path, self.modules, self.optimizer, progress)
+
+    def train(self, report: Callable[[float, str], None] = lambda share, text: None) -> list[RatePoint]:
+        """Train until `minutes` are over; `report` gets the share done and a line of figures every few steps.
+
+        Returns the validation points at the end. A stop at any time loses at most `save_minutes`.
+        """
+        options = self.options
+        budget = options.minutes * 60
+        started = time.monotonic() - self.elapsed
+        saved = validated = self.elapsed
+        with open(self.run / "train.csv", "a", newline="") as file:
+            log = csv.writer(file)
+            if file.tell() == 0:
+                log.writerow("step seconds learning_rate loss z_bpp y_bpp psnr gradient".split())
+            while self.elapsed < budget:
+                share = self.elapsed / budget
+                loss, gradient = self._step(share)
+                self.elapsed = time.monotonic() - started
+                if self.step % 20 == 0 or self.step == 1:
+                    row = self._figures(loss, gradient)
+                    log.writerow(row)
+                    file.flush()
+                    report(min(share, 1), f"step {row[0]}  loss {row[3]}  {row[4] + row[5]:.3f} bpp  {row[6]} dB")
+                if self.elapsed - saved > options.save_minutes * 60:
+                    saved = self.elapsed
+                    self.save()
+                if self.elapsed - validated > options.validate_minutes * 60:
+                    validated = self.elapsed
+                    self._validate()
+        self.save()
+        return self._validate()
+
+    def _step(self, share: float) -> tuple[Loss, Tensor]:
+        """One step at `share` of the run."""
+        options, anchors = self.options, self.config.anchors
+        final = share >= 1 - options.final_share
+        size = options.final_crop if final else options.crop
+        count = max(anchors, options.batch * options.crop**2 // size**2 // anchors * anchors)
+        rate = options.learning_rate * 0.5 * (1 + math.cos(math.pi * share)) + 1e-6
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"] * min(1.0, (self.step + 1) / options.warmup_steps)
+        x = to_batch(self.sampler.batch(count, size), torch.device(options.device))
+        # Sample i has a rate near anchor i modulo A: every batch spans the whole range.
+        bins = torch.arange(count) % anchors
+        t = (bins + torch.rand(count) - 0.5).clamp(0, anchors - 1).to(options.device)
+        prediction = self.vae(x, t, options.bf16)
+        loss = rate_distortion(self.config, x, t, prediction, *self.entropy(prediction))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        gradient = nn.utils.clip_grad_norm_(self.modules.parameters(), options.clip_norm)
+        if torch.isfinite(gradient):
+            self.optimizer.step()
+        self.step += 1
+        return loss, gradient
+
+    def _figures(self, loss: Loss, gradient: Tensor) -> list[float]:
+        psnr = (10 * torch.log10(255**2 / loss.mse.clamp(min=1e-3))).mean()
+        tensors = (loss.total, loss.z_bpp.mean(), loss.y_bpp.mean(), psnr, gradient)
+        values = [round(float(value.detach()), 4) for value in tensors]
+        return [self.step, round(self.elapsed, 1), round(self.optimizer.param_groups[2]["lr"], 7), *values]
+
+    def _validate(self) -> list[RatePoint]:
+        points = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
+        with open(self.run / "validation.jsonl", "a") as file:
+            record = {"step": self.step, "seconds": round(self.elapsed, 1), "points": [asdict(p) for p in points]}
+            file.write(json.dumps(record) + "\n")
+        return points

@@ -1,0 +1,45 @@
+"""The rate-distortion loss: the negative ELBO of a VAE with a uniform posterior, rate plus lambda times distortion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaecodec.config import ModelConfig
+from vaecodec.model.vae import Prediction
+
+WEIGHT_EXPONENT = -0.4
+"""Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 makes all rates weigh the same (the loss grows as the square
+root of lambda); a little less lets the high rates, which are the harder ones to learn, weigh more."""
+
+
+@dataclass
+class Loss:
+    """total (): what is minimised; z_bpp, y_bpp, mse (B,): bits a pixel and mean squared error on the 0..255 scale."""
+
+    total: Tensor
+    z_bpp: Tensor
+    y_bpp: Tensor
+    mse: Tensor
+
+
+def anchors_to_lambda(config: ModelConfig, t: Tensor) -> Tensor:
+    """Lambda at fractional anchors t (B,): log-linear in t."""
+    step = np.log(config.lambda_max / config.lambda_min) / (config.anchors - 1)
+    return config.lambda_min * torch.exp(t * step)
+
+
+def rate_distortion(
+    config: ModelConfig, x: Tensor, t: Tensor, prediction: Prediction, z_bits: Tensor, y_bits: Tensor
+) -> Loss:
+    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is the squared error of unclipped RGB."""
+    pixels = x.shape[2] * x.shape[3]
+    mse = (x - prediction.x_hat).square().flatten(1).mean(1) * 255**2
+    lambdas = anchors_to_lambda(config, t)
+    weight = (lambdas / config.lambda_min) ** WEIGHT_EXPONENT
+    z_bpp, y_bpp = z_bits / pixels, y_bits / pixels
+    total = (weight * (z_bpp + y_bpp + lambdas * mse)).mean()
+    return Loss(total, z_bpp.detach(), y_bpp.detach(), mse.detach())

@@ -1,0 +1,43 @@
+"""Everything a run needs to go on exactly where it stopped, in one safetensors file (nothing is ever unpickled)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from vaecodec.errors import ModelError
+
+
+def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, progress: dict) -> None:
+    """Write parameters, optimizer moments and `progress` (JSON-able) to `path`, whole or not at all."""
+    tensors = {f"module.{name}": tensor for name, tensor in modules.state_dict().items()}
+    for name, parameter in modules.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, {"progress": json.dumps(progress)})
+    partial.replace(path)
+
+
+def load_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict:
+    """Restore what save_state wrote; returns `progress`. Raises ModelError if the file does not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            progress = json.loads(file.metadata()["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        prefix = "module."
+        modules.load_state_dict({n[len(prefix) :]: v for n, v in tensors.items() if n.startswith(prefix)})
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"cannot resume from {path}: {error}".splitlines()[0]) from error
+    if optimizer is not None:
+        for name, parameter in modules.named_parameters():
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
+                    optimizer.state[parameter][key] = value.to(parameter.device if key != "step" else "cpu")
+    return progress
