@@ -41,6 +41,10 @@ SCALES_PER_OCTAVE = 6
 """Scale index i stands for SCALE_MIN * 2 ** (i / SCALES_PER_OCTAVE)."""
 INDEX_UNIT = 256
 """The prior emits scale indices in units of 1/INDEX_UNIT index."""
+BIAS_UNIT = 16
+"""Biases of integer layers are multiples of 1/BIAS_UNIT level."""
+INDEX_PER_UNIT = 8
+"""Scale indices per unit of the real-valued scale output."""
 MEAN_UNIT = 512
 """The prior emits means in units of 1/MEAN_UNIT of a normalised latent."""
 SYMBOL_UNIT = 16
@@ -101,10 +105,10 @@ class ModelConfig:
         transform = (192 * c + self.blocks * (6 * c * c + 9 * c)) / 64
         transform += (4 * c * d + self.deep_blocks * (6 * d * d + 9 * d) + d * m + 768 * m) / 256
         h, k = self.hyper_channels, self.context_channels
-        hyper = (m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
+        hyper = (2 * m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
         upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
         step = h * k + self.context_blocks * (k * k + 9 * k) + k * m // 2
-        prior = (upward + STEPS * step + 1.5 * m * k) / 256
+        prior = (upward + STEPS * step + 3 * m * k) / 256
         return {
             "encode": round((transform + hyper + prior) / 1000, 2),
             "decode": round((transform + prior) / 1000, 2),

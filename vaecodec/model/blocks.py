@@ -28,16 +28,27 @@ def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
     return rows[:, :, None, None]
 
 
+LEAK = 0.1
+
+
+def _initialised(layer: nn.Conv2d) -> nn.Conv2d:
+    """Variance-preserving weights and no bias: with torch's default the signal of the image drowns in the biases
+    after a few layers, and the hyper latents start, and stay, constant."""
+    nn.init.kaiming_normal_(layer.weight, a=LEAK)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 1)
+    return _initialised(nn.Conv2d(inputs, outputs, 1))
 
 
 def depthwise(channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+    return _initialised(nn.Conv2d(channels, channels, 3, padding=1, groups=channels))
 
 
 def activation() -> nn.Module:
-    return nn.LeakyReLU(0.1)
+    return nn.LeakyReLU(LEAK)
 
 
 class Block(nn.Module):

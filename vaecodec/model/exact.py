@@ -13,13 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaecodec.config import EXACT_BOUND, LEVEL, LEVELS_PER_UNIT
+from vaecodec.config import BIAS_UNIT, EXACT_BOUND, LEVEL, LEVELS_PER_UNIT
 from vaecodec.errors import ModelError
 
 MAX_SHIFT = 12
 """Weights are at finest multiples of 2^-MAX_SHIFT."""
-BIAS_UNIT = 16
-"""Biases are multiples of 1/BIAS_UNIT level."""
 
 
 def floor_ste(x: Tensor) -> Tensor:
@@ -52,7 +50,8 @@ class _ClampTowards(torch.autograd.Function):
 def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Real weight (O, ...) -> (integers in [-LEVEL, LEVEL], shift (O,)): weight ~ integers * 2^-shift."""
     largest = weight.detach().abs().flatten(1).amax(1).clamp(min=LEVEL * 2.0**-MAX_SHIFT)
-    shift = torch.log2(LEVEL / largest).floor().clamp(0, MAX_SHIFT)
+    # The exponent of frexp is exact on every device, log2 is not.
+    shift = (torch.frexp(LEVEL / largest).exponent - 1).clamp(0, MAX_SHIFT).float()
     factor = torch.exp2(shift).view(-1, *[1] * (weight.dim() - 1))
     return (weight * factor).round().clamp(-LEVEL, LEVEL), shift
 

@@ -12,13 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaecodec.config import INDEX_LIMIT, INDEX_UNIT, LEVELS_PER_UNIT, MEAN_LIMIT, MEAN_UNIT, STEP_POSITION, STEPS
-from vaecodec.config import ModelConfig
+from vaecodec.config import (
+    BIAS_UNIT,
+    INDEX_LIMIT,
+    INDEX_PER_UNIT,
+    INDEX_UNIT,
+    LEVELS_PER_UNIT,
+    MEAN_LIMIT,
+    MEAN_UNIT,
+    STEP_POSITION,
+    STEPS,
+    ModelConfig,
+)
 from vaecodec.model.blocks import depth_to_space, interpolate_anchors, space_to_depth
-from vaecodec.model.exact import BIAS_UNIT, ExactConv, clamp_ste, floor_ste, positive_levels, signed_levels
-
-INDEX_PER_UNIT = 8
-"""One unit of the scale output is this many scale indices."""
+from vaecodec.model.exact import ExactConv, clamp_ste, floor_ste, positive_levels, signed_levels
 
 
 def split_slots(y: Tensor) -> list[Tensor]:
@@ -87,7 +94,7 @@ class ContextStep(nn.Module):
         self.step = step
         self.features, self.latents = config.hyper_channels, config.latents
         k, m = config.context_channels, config.latents
-        self.head = ExactConv(self.features + (m if step else 0), k)
+        self.head = ExactConv(self.features + (2 * m if step else 0), k)
         self.blocks = nn.ModuleList(ContextBlock(k) for _ in range(config.context_blocks))
         unit_of_level = [MEAN_UNIT / LEVELS_PER_UNIT] * m + [INDEX_PER_UNIT * INDEX_UNIT / LEVELS_PER_UNIT] * m
         self.out = ExactConv(k, 2 * m, out_scale=torch.tensor(unit_of_level))
@@ -96,12 +103,20 @@ class ContextStep(nn.Module):
             self.out.bias[m:] = 2.4  # a standard deviation of about one normalised unit
 
     def _context(self, weight: Tensor, slots: list[Tensor]) -> Tensor:
-        """Pointwise layer (K, M) over the latents decoded so far, all others zero: (B, K, h, w)."""
+        """Pointwise layer (K, 2M) over the latents decoded so far and their magnitudes, all others zero.
+
+        Returns (B, K, h, w).
+        """
+        m = self.latents
         known = STEP_POSITION[: self.step]
-        at_position = [torch.cat([weight[:, p ^ first :: 4] for first in known], 1) for p in range(4)]
-        b, m, h, w = slots[0].shape
-        stacked = torch.stack([slot.reshape(b, 4, m // 4, h, w) for slot in slots], 2)
-        return depth_to_space(F.conv2d(stacked.reshape(b, -1, h, w), torch.cat(at_position), groups=4), 2)
+        at_position = [
+            torch.cat([weight[:, part + (p ^ first) : part + m : 4] for part in (0, m) for first in known], 1)
+            for p in range(4)
+        ]
+        b, _, h, w = slots[0].shape
+        stacked = torch.stack([slot.reshape(b, 4, m // 4, h, w) for slot in slots], 2).reshape(b, 4, -1, h, w)
+        inputs = torch.cat([stacked, stacked.abs()], 2).reshape(b, -1, h, w)
+        return depth_to_space(F.conv2d(inputs, torch.cat(at_position), groups=4), 2)
 
     def forward(self, features: Tensor, slots: list[Tensor], bias: Tensor) -> tuple[Tensor, Tensor]:
         """features (B, H, h, w) levels; `step` slots (B, M, h/2, w/2) levels; bias (B, K, 1, 1) levels.

@@ -74,7 +74,7 @@ class HyperAnalysis(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         h = config.hyper_channels
-        self.stem = pointwise(config.latents, h)
+        self.stem = pointwise(2 * config.latents, h)
         self.rate = nn.Parameter(torch.zeros(config.anchors, h))
         self.mix = pointwise(h, h)
         self.down1 = pointwise(4 * h, h)
@@ -85,7 +85,8 @@ class HyperAnalysis(nn.Module):
         self.act = activation()
 
     def forward(self, v: Tensor, t: Tensor) -> Tensor:
-        h = self.act(self.stem(v) + interpolate_anchors(self.rate, t))
+        # Scales follow magnitudes: given as inputs, they need not be learned.
+        h = self.act(self.stem(torch.cat([v, v.abs()], 1)) + interpolate_anchors(self.rate, t))
         h = self.act(self.mix(h))
         h = self.spatial1(self.act(self.down1(space_to_depth(h, 2))))
         h = self.spatial2(self.act(self.down2(space_to_depth(h, 2))))

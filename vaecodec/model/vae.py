@@ -87,6 +87,17 @@ class VAE(nn.Module):
         self.norm.copy_(-torch.log2(torch.sqrt(std**2 + (1 / gain.max()) ** 2)))
         self.gain.copy_(torch.log2(gain)[:, None] - self.norm)
 
+    @torch.no_grad()
+    def initialise_hyper(self, x: Tensor) -> None:
+        """Scale the hyper latents to two symbols of standard deviation on a batch x (B, 3, H, W): were they all
+        rounded to zero at the start, nothing would teach the prior to use them."""
+        t = torch.full((len(x),), (self.config.anchors - 1) / 2, device=x.device)
+        v = self.analysis(x, t) * on_grid(self.norm)[:, None, None].exp2()
+        factor = 1 / self.hyper_analysis(v, t).std(0).mean((1, 2))
+        self.hyper_analysis.head.weight.mul_(factor[:, None, None, None])
+        self.hyper_analysis.head.bias.mul_(factor)
+        self.hyper_gain.fill_(1.0)
+
     def symbols_per_v(self, t: Tensor) -> Tensor:
         """Gain from normalised latents to symbols (B, M, 1, 1)."""
         return interpolate_anchors(on_grid(self.gain), t).exp2()

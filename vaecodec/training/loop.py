@@ -28,15 +28,15 @@ class TrainOptions:
     """How to train. `minutes` is wall-clock time of the whole run, resumed parts included."""
 
     minutes: float
-    learning_rate: float = 1e-3
-    batch: int = 16
+    learning_rate: float = 2e-3
+    batch: int = 8
     """Crops of `crop` pixels a step, a multiple of the number of rate anchors; fewer of the larger final crops."""
     crop: int = 128
     final_crop: int = 256
     final_share: float = 0.3
     """Last share of the run that uses final_crop: the hyperprior sees little in small crops."""
     warmup_steps: int = 300
-    clip_norm: float = 1.0
+    clip_norm: float = 5.0
     save_minutes: float = 5.0
     validate_minutes: float = 15.0
     seed: int = 1
@@ -92,6 +92,7 @@ class Trainer:
         else:
             basis, std = block_transform(self.sampler, self.config.latents)
             self.vae.initialise_linear(basis.to(self.options.device), std.to(self.options.device))
+            self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), torch.device(self.options.device)))
 
     def save(self) -> None:
         progress = {

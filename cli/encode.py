@@ -1,0 +1,62 @@
+"""vaecodec encode"""
+
+from __future__ import annotations
+
+import time
+
+import click
+import numpy as np
+
+from vaecodec.cli.options import SUFFIX, check_target, codec_options, output_path, read_source, say, write_target
+from vaecodec.codec import Codec
+from vaecodec.picture import to_picture
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="[OUT]", required=False)
+@click.option(
+    "-q",
+    "--quality",
+    type=click.FloatRange(1, 100),
+    default=50,
+    show_default=True,
+    help="From 1 (smallest) to 100 (best); fractions are allowed.",
+)
+@click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
+@codec_options
+def encode(
+    source: str,
+    target: str | None,
+    quality: float,
+    verify: bool,
+    model: str | None,
+    backend: str | None,
+    device: str | None,
+    threads: int | None,
+    max_pixels: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output."""
+    target = output_path(source, target, SUFFIX)
+    check_target(source, target, force)
+    started = time.perf_counter()
+    picture = to_picture(read_source(source) if source == "-" else source, max_pixels)
+    codec = Codec(model, backend, device, threads, max_pixels)
+    data = codec.encode_picture(picture, quality)
+    for note in picture.notes:
+        say(quiet, f"note: {note}")
+    report = ""
+    if verify:
+        decoded = codec.decode_picture(data)
+        error = np.square(decoded.rgb.astype(np.float32) - picture.rgb).mean(dtype=np.float64)
+        report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
+    write_target(target, data, force)
+    raw = picture.rgb.size // (3 if picture.gray else 1) + (0 if picture.alpha is None else picture.alpha.size)
+    pixels = picture.width * picture.height
+    say(
+        quiet,
+        f"{picture.width}x{picture.height}, {raw} -> {len(data)} bytes, {len(data) * 8 / pixels:.3f} bpp, "
+        f"ratio {raw / len(data):.1f}, {time.perf_counter() - started:.2f} s{report}",
+    )

@@ -1,0 +1,28 @@
+"""vaecodec info"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from vaecodec.cli.options import read_source
+from vaecodec.codec import inspect
+
+
+@click.command()
+@click.argument("source", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(source: str, as_json: bool) -> None:
+    """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
+    facts = inspect(read_source(source))
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    model = facts["model"] or "not shipped here"
+    click.echo(f"vaecodec file, version {facts['version']}")
+    click.echo(f"image    {facts['width']}x{facts['height']} {facts['mode']}")
+    click.echo(f"quality  {facts['quality']:g}")
+    click.echo(f"model    {facts['model_identity']} ({model})")
+    for name, part in [*facts["parts"].items(), ("total", facts)]:
+        click.echo(f"  {name:20s} {part['bytes']:9d} bytes  {part['bpp']:8.4f} bpp")

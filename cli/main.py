@@ -1,0 +1,72 @@
+"""The `vaecodec` command group and what all commands share: errors, exit codes, signals."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+import click
+
+import vaecodec
+from vaecodec.errors import VaecodecError
+
+COMMANDS = {
+    "encode": "Encode an image to a .vaec file.",
+    "decode": "Decode a .vaec file to an image.",
+    "info": "Show what a .vaec file holds.",
+    "models": "List the models that come with the package.",
+    "train": "Train a model on a folder of pictures.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command only when it runs, so that decoding does not pay for the trainer."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"vaecodec.cli.{name}"), name)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(vaecodec.__version__, prog_name="vaecodec")
+def group() -> None:
+    """A neural lossy image codec."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)  # unwinds, so that temporary files are removed
+
+
+def main() -> None:
+    """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        group(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except VaecodecError as error:
+        _fail(str(error))
+    except MemoryError:
+        _fail("not enough memory for this image")
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"vaecodec: {message}", err=True)
+    sys.exit(1)

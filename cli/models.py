@@ -1,0 +1,40 @@
+"""vaecodec models"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from vaecodec.runtime.store import load_model, shipped_models
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(as_json: bool) -> None:
+    """List the shipped models: parameters, complexity, rate range (means over validation pictures), checksum."""
+    rows = []
+    for name in shipped_models():
+        model = load_model(name)
+        rows.append(
+            {
+                "name": name,
+                "identity": model.identity.hex(),
+                "parameters": model.parameters,
+                "bytes": model.path.stat().st_size,
+                "kmac_per_pixel": model.config.kmac_per_pixel,
+                "bpp_range": model.bpp_range,
+                "sha256": model.checksum,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        complexity = row["kmac_per_pixel"]
+        low, high = row["bpp_range"] or (0, 0)
+        click.echo(
+            f"{row['name']}  {row['identity']}  {row['parameters'] / 1e6:.2f} M parameters, "
+            f"{row['bytes'] / 1e6:.1f} MB, {complexity['encode']:g}/{complexity['decode']:g} kMAC/px encode/decode, "
+            f"{low:.2f} to {high:.2f} bpp\n  sha256 {row['sha256']}"
+        )

@@ -1,0 +1,93 @@
+"""vaecodec train"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vaecodec.config import CONFIGS
+from vaecodec.errors import VaecodecError
+
+
+@click.command()
+@click.argument("data", metavar="DATA", type=click.Path(exists=True, path_type=Path))
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), required=True, help="Wall-clock time to train.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
+@click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
+@click.option("--config", type=click.Choice(list(CONFIGS)), default="fast", show_default=True, help="Model size.")
+@click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path).")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True, help="Peak rate.")
+@click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
+@click.option("--crop", type=click.IntRange(64, 1024), default=128, show_default=True, help="Pixels, multiple of 64.")
+@click.option("--final-crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="In the last part.")
+@click.option("--device", default="cpu", show_default=True, help="Torch device, such as cuda.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: all cores]")
+@click.option("--no-bf16", is_flag=True, help="Train the transforms in float32, not in bfloat16.")
+@click.option("--seed", type=int, default=1, show_default=True)
+def train(
+    data: Path,
+    minutes: float,
+    output: Path | None,
+    run: Path,
+    config: str,
+    init: str | None,
+    lr: float,
+    batch: int,
+    crop: int,
+    final_crop: int,
+    device: str,
+    threads: int | None,
+    no_bf16: bool,
+    seed: int,
+) -> None:
+    """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
+
+    The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over.
+    """
+    try:
+        import torch
+
+        from vaecodec.training.data import PictureStore
+        from vaecodec.training.export import export_model, warm_start
+        from vaecodec.training.loop import Trainer, TrainOptions
+    except ImportError as error:
+        raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
+    if threads:
+        torch.set_num_threads(threads)
+    anchors = CONFIGS[config].anchors
+    if crop % 64 or final_crop % 64 or batch % anchors:
+        raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
+    console = Console(stderr=True)
+    store = PictureStore.build(data, run / "pictures")
+    options = TrainOptions(
+        minutes=minutes,
+        learning_rate=lr,
+        batch=batch,
+        crop=crop,
+        final_crop=final_crop,
+        seed=seed,
+        bf16=not no_bf16,
+        device=device,
+    )
+    model = None
+    if init is not None:
+        from vaecodec.runtime.store import load_model
+
+        model = load_model(init)
+    model_config = dataclasses.replace(model.config, name=config) if model else CONFIGS[config]
+    trainer = Trainer(model_config, options, store, run)
+    trainer.start((lambda vae, entropy: warm_start(model, vae, entropy)) if model else None)
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=1.0)
+        points = trainer.train(lambda share, text: progress.update(task, completed=share, description=text))
+    output = output or run / "model.safetensors"
+    rates = [point.z_bpp + point.y_bpp for point in points]
+    export_model(trainer.vae, trainer.entropy, output, (rates[0], rates[-1]))
+    click.echo(f"{trainer.step} steps in {trainer.elapsed:.0f} s; {output}; validation:", err=True)
+    for point, rate in zip(points, rates, strict=True):
+        click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)

@@ -1,0 +1,1 @@
+"""From symbols to bytes and back: integer tables, range coder, container."""

@@ -1,0 +1,85 @@
+"""Integer probability tables: made once at export, stored in the model file, never computed when coding.
+
+A table of radius R gives counts to the symbols -R..R and, last, to the escape; counts are at least 1 and sum to 2^24.
+Tables are stored packed, one after another, beside their radii.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
+from vaecodec.errors import ModelError
+
+TOTAL = 1 << 24
+"""Sum of the counts of a table: the precision of the range coder."""
+MAX_RADIUS = 4096
+
+
+@dataclass(frozen=True)
+class PackedTables:
+    """`counts` (sum of 2R+2,) uint32: all tables one after another; `radius` (N,) uint16."""
+
+    counts: np.ndarray
+    radius: np.ndarray
+
+    def __post_init__(self) -> None:
+        sizes = 2 * self.radius.astype(np.int64) + 2
+        if self.counts.ndim != 1 or self.radius.ndim != 1 or not len(sizes) or sizes.sum() != len(self.counts):
+            raise ModelError("probability tables have the wrong size")
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        sums = np.add.reduceat(self.counts.astype(np.int64), starts[:-1])
+        if self.radius.max() > MAX_RADIUS or self.counts.min() < 1 or (sums != TOTAL).any():
+            raise ModelError("probability tables are not normalised")
+        object.__setattr__(self, "starts", starts)
+
+    def __len__(self) -> int:
+        return len(self.radius)
+
+    def table(self, index: int) -> np.ndarray:
+        """Counts (2R+2,) of one table."""
+        return self.counts[self.starts[index] : self.starts[index + 1]]
+
+
+def quantise(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities of symbols and escape (N,), any scale -> counts (N,) of at least 1 that sum to TOTAL."""
+    p = np.maximum(probabilities, 0)
+    counts = np.floor(p / p.sum() * (TOTAL - len(p))).astype(np.int64) + 1
+    counts[counts.argmax()] += TOTAL - counts.sum()
+    return counts.astype(np.uint32)
+
+
+def pack(tables: list[np.ndarray]) -> PackedTables:
+    radius = np.array([(len(table) - 2) // 2 for table in tables], np.uint16)
+    return PackedTables(np.concatenate(tables).astype(np.uint32), radius)
+
+
+def gaussian_tables() -> PackedTables:
+    """Zero-mean Gaussians integrated over unit intervals, one table for each scale index."""
+    tables = []
+    for index in range(SCALES):
+        sigma = SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)
+        radius = math.ceil(7 * sigma) + 3
+
+        def upper_tail(x: float, sigma: float = sigma) -> float:
+            return 0.5 * math.erfc(x / (sigma * math.sqrt(2)))
+
+        # |k| keeps the difference of two tails accurate on both sides.
+        masses = [upper_tail(abs(k) - 0.5) - upper_tail(abs(k) + 0.5) for k in range(-radius, radius + 1)]
+        tables.append(quantise(np.array([*masses, 2 * upper_tail(radius + 0.5)])))
+    return pack(tables)
+
+
+def hyper_tables(probabilities: np.ndarray, negligible: float = 2.0**-22) -> PackedTables:
+    """Tables of the hyper latents from probabilities (A, Z, 2L+1) of -L..L: table a * Z + c for anchor a, channel c."""
+    limit = probabilities.shape[-1] // 2
+    tables = []
+    for masses in probabilities.reshape(-1, 2 * limit + 1):
+        used = np.flatnonzero(masses > negligible)
+        radius = int(np.abs(used - limit).max()) if len(used) else 0
+        inner = masses[limit - radius : limit + radius + 1]
+        tables.append(quantise(np.append(inner, max(masses.sum() - inner.sum(), 0))))
+    return pack(tables)

@@ -1,0 +1,253 @@
+"""Images as people have them <-> Picture: upright 8-bit RGB, alpha, and the metadata that goes with them."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+
+from vaecodec.errors import ImageError
+
+MAX_PIXELS = 1 << 26
+"""Default limit on the pixels of an image, for encoding and decoding (67 megapixels)."""
+
+
+@dataclass
+class Picture:
+    """rgb (H, W, 3) uint8; alpha (H, W) uint8 or None; `gray`: all channels are equal and shown as one.
+
+    exif, icc, xmp: raw metadata or None; notes: what had to be converted, one line each.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    gray: bool = False
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def height(self) -> int:
+        return self.rgb.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.rgb.shape[1]
+
+
+def check_pixels(width: int, height: int, limit: int) -> None:
+    """Raises ImageError for images without pixels or with more than `limit`."""
+    if width < 1 or height < 1:
+        raise ImageError("the image has no pixels")
+    if width * height > limit:
+        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (--max-pixels)")
+
+
+def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
+    """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
+    path or bytes of an image file -> Picture. Raises ImageError for anything else."""
+    if isinstance(image, Image.Image):
+        return _from_pil(image, max_pixels)
+    if isinstance(image, np.ndarray):
+        return _from_array(image, max_pixels)
+    if hasattr(image, "detach") and hasattr(image, "cpu"):
+        return _from_array(_tensor_to_array(image), max_pixels)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _from_file(io.BytesIO(image), "the input", max_pixels)
+    if isinstance(image, str | os.PathLike):
+        return _from_file(image, str(image), max_pixels)
+    raise ImageError(f"cannot encode a {type(image).__name__}")
+
+
+def _from_file(source: Any, name: str, max_pixels: int) -> Picture:
+    try:
+        with warnings.catch_warnings():
+            # Our own limit replaces Pillow's warning; Pillow's hard limit stays.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as image:
+                return _from_pil(image, max_pixels)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"cannot read {name}: no such file") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image that Pillow can read") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} has too many pixels") from error
+    except OSError as error:
+        raise ImageError(f"cannot read {name}: {error.strerror or error}") from error
+    except (ValueError, SyntaxError, EOFError, MemoryError, OverflowError) as error:
+        raise ImageError(f"{name} is a damaged image: {error}".splitlines()[0]) from error
+
+
+def _from_array(array: NDArray, max_pixels: int) -> Picture:
+    notes = []
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or not 1 <= array.shape[2] <= 4:
+        raise ImageError(f"an array must have shape (H, W) or (H, W, 1-4), not {array.shape}")
+    check_pixels(array.shape[1], array.shape[0], max_pixels)
+    if array.dtype == np.uint16:
+        array = _eight_bit(array)
+        notes.append("16-bit samples rounded to 8 bits")
+    if array.dtype != np.uint8:
+        raise ImageError(f"an array must be uint8 or uint16, not {array.dtype}")
+    channels = array.shape[2]
+    alpha = np.ascontiguousarray(array[:, :, -1]) if channels in (2, 4) else None
+    rgb = array[:, :, :3] if channels >= 3 else np.repeat(array[:, :, :1], 3, 2)
+    return Picture(np.ascontiguousarray(rgb), alpha, gray=channels < 3, notes=notes)
+
+
+def _tensor_to_array(tensor: Any) -> NDArray:
+    array = tensor.detach().cpu().numpy()
+    if array.ndim == 3:
+        array = array.transpose(1, 2, 0)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise ImageError("a float tensor must be finite")
+        array = (array.clip(0, 1) * 255).round().astype(np.uint8)
+    return array
+
+
+def _eight_bit(samples: NDArray) -> NDArray[np.uint8]:
+    """16-bit samples to the nearest 8-bit ones."""
+    return ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
+    check_pixels(*image.size, max_pixels)
+    notes = []
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("only the first frame is kept")
+    if image.format == "PNG" and any("16B" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        notes.append("16-bit samples rounded to 8 bits")
+    exif, icc, xmp, image = *_metadata(image), ImageOps.exif_transpose(image)
+    if exif is not None:
+        exif = image.info.get("exif")  # transposing has reset the orientation in it
+    if xmp is not None:
+        xmp = _xmp(image)
+    image, more, profile_fits = _to_eight_bit_mode(image, icc)
+    samples = np.asarray(image)
+    picture = _from_array(samples, max_pixels)
+    picture.notes = notes + [note for note in more if note not in notes]
+    picture.exif, picture.icc, picture.xmp = exif, icc if profile_fits else None, xmp
+    return picture
+
+
+def _metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
+    exif = image.info.get("exif")
+    icc = image.info.get("icc_profile")
+    return (exif if isinstance(exif, bytes) else None, icc if isinstance(icc, bytes) and icc else None, _xmp(image))
+
+
+def _xmp(image: Image.Image) -> bytes | None:
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else None
+
+
+def _to_eight_bit_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, list[str], bool]:
+    """Convert to L, LA, RGB or RGBA: (image, notes, whether the ICC profile still describes the samples)."""
+    mode, notes = image.mode, []
+    space = icc[16:20] if icc else b""
+    if mode in ("L", "LA", "1") or mode.startswith(("I", "F")):
+        if mode.startswith(("I", "F")):
+            samples = np.asarray(image)
+            if mode == "F" or samples.max(initial=0) > 65535 or samples.min(initial=0) < 0:
+                raise ImageError(f"images with samples of mode {mode} beyond 16 bits are not supported")
+            image, notes = Image.fromarray(_eight_bit(samples)), ["16-bit samples rounded to 8 bits"]
+        elif mode == "1":
+            image = image.convert("L")
+        elif "transparency" in image.info:
+            image = image.convert("LA")
+        return image, notes, space == b"GRAY"
+    if mode == "La":
+        return image.convert("LA"), notes, space == b"GRAY"
+    if mode == "CMYK":
+        return _cmyk_to_rgb(image, icc if space == b"CMYK" else None), ["CMYK converted to RGB"], False
+    transparent = mode in ("RGBA", "RGBa", "PA") or "transparency" in image.info
+    target = "RGBA" if transparent else "RGB"
+    if mode in ("LAB", "HSV", "YCbCr"):
+        notes.append(f"{mode} converted to RGB")
+    return image.convert(target), notes, space == b"RGB " and not notes
+
+
+def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """Through the embedded profile to sRGB where there is one, else Pillow's plain formula."""
+    if icc:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return image.convert("RGB")
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """L, LA, RGB or RGBA image; `info` holds exif, icc_profile and xmp where there are any."""
+    rgb = picture.rgb
+    if picture.gray:
+        # The synthesis knows nothing of gray: its three channels differ a little.
+        rgb = ((rgb.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8)[:, :, None]
+    samples = rgb if picture.alpha is None else np.concatenate([rgb, picture.alpha[:, :, None]], 2)
+    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    for key, value in (("exif", picture.exif), ("icc_profile", picture.icc), ("xmp", picture.xmp)):
+        if value is not None:
+            image.info[key] = value
+    return image
+
+
+def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
+    """File bytes of a decoded image in the format of `suffix` (".png", ".jpg", ...) with its metadata, and notes.
+
+    Raises ImageError for an unknown format.
+    """
+    image_format = Image.registered_extensions().get(suffix.lower())
+    if image_format is None or image_format not in Image.SAVE:
+        raise ImageError(f"cannot write images with suffix {suffix!r}")
+    notes: list[str] = []
+    options: dict[str, Any] = {k: image.info[k] for k in ("exif", "icc_profile", "xmp") if k in image.info}
+    if image_format == "PNG" and "xmp" in options:
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
+        options["pnginfo"] = text
+    if image_format in ("JPEG", "BMP", "PPM") and image.mode in ("RGBA", "LA"):
+        notes.append(f"{image_format} has no transparency: flattened on white")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
+    if image_format in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, image_format, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ImageError(f"cannot write this image as {image_format}: {error}".splitlines()[0]) from error
+    return buffer.getvalue(), notes
+
+
+def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
+    """Alpha plane (H, W) -> PNG, lossless."""
+    buffer = io.BytesIO()
+    Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def alpha_from_png(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+    """Inverse of alpha_to_png; raises ImageError unless it is a gray PNG of exactly this size."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                if image.size != (width, height) or image.mode != "L":
+                    raise ImageError("the alpha section does not fit the image")
+                return np.asarray(image)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError("the alpha section is damaged") from error

@@ -1,0 +1,1 @@
+"""The nets as the codec sees them: numpy in and out, onnxruntime or torch behind."""

@@ -1,0 +1,153 @@
+"""The nets of a model file as ONNX graphs; the twin of vaecodec.model, layer for layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT, PATCH, STEP_POSITION
+from vaecodec.runtime.onnx_graph import UINT8, Graph
+from vaecodec.runtime.store import ModelFile
+
+LEAK = 0.1
+
+
+class _Float:
+    """Adds layers of one float net to a graph."""
+
+    def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
+        self.graph, self.model, self.net = graph, model, net
+
+    def conv(self, x: str, layer: str) -> str:
+        weight = self.model.float_tensor(f"{self.net}.{layer}.weight")
+        groups = weight.shape[0] if weight.shape[-1] == 3 else 1
+        return self.graph.conv(x, weight, self.model.float_tensor(f"{self.net}.{layer}.bias"), groups)
+
+    def act(self, x: str) -> str:
+        return self.graph.node("LeakyRelu", x, alpha=LEAK)
+
+    def blocks(self, x: str, name: str, count: int) -> str:
+        for i in range(count):
+            block = f"{name}.{i}"
+            h = self.act(self.conv(x, f"{block}.mix_in"))
+            x = self.graph.node("Add", self.conv(self.conv(h, f"{block}.spatial"), f"{block}.mix_out"), x)
+            h = self.act(self.conv(x, f"{block}.expand"))
+            x = self.graph.node("Add", self.conv(h, f"{block}.contract"), x)
+        return x
+
+
+class _Exact:
+    """Adds integer layers to a graph: convolution, rate bias, floor, clamp."""
+
+    def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
+        self.graph, self.model, self.net = graph, model, net
+
+    def layer(self, x: str, name: str, low: int, add: str | None = None, rate: str | None = None) -> str:
+        """clamp(floor(conv(x) + rate + 1/2) + add), to [low, LEVEL]."""
+        weight, bias = self.model.exact_layer(f"{self.net}.{name}")
+        y = self.graph.conv(x, weight, bias + 0.5, weight.shape[0] if weight.shape[-1] == 3 else 1)
+        if rate is not None:
+            y = self.graph.node("Add", y, rate)
+        y = self.graph.node("Floor", y)
+        if add is not None:
+            y = self.graph.node("Add", y, add)
+        return self.graph.clip(y, low, LEVEL)
+
+
+def analysis(model: ModelFile) -> bytes:
+    """pixels (1, H, W, 3) uint8, rate (1, C, 1, 1) -> y (1, M, H/16, W/16)."""
+    config, g = model.config, Graph("analysis")
+    net = _Float(g, model, "analysis")
+    pixels = g.input("pixels", [1, "H", "W", 3], UINT8)
+    rate = g.input("rate", [1, config.channels, 1, 1])
+    x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
+    x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
+    h = g.node("Mul", net.conv(g.space_to_depth(x, 8), "stem"), rate)
+    h = net.conv(g.space_to_depth(net.blocks(h, "blocks", config.blocks), 2), "down")
+    h = net.conv(net.blocks(h, "deep_blocks", config.deep_blocks), "head")
+    y = g.node("Add", h, net.conv(g.space_to_depth(x, PATCH), "linear"))
+    g.output(y, "y", [1, config.latents, "h", "w"])
+    return g.serialize()
+
+
+def synthesis(model: ModelFile) -> bytes:
+    """y_hat (1, M, h, w), rate (1, C, 1, 1) -> pixels (1, 16h, 16w, 3) uint8."""
+    config, g = model.config, Graph("synthesis")
+    net = _Float(g, model, "synthesis")
+    y_hat = g.input("y_hat", [1, config.latents, "h", "w"])
+    rate = g.input("rate", [1, config.channels, 1, 1])
+    h = net.blocks(net.conv(y_hat, "stem"), "deep_blocks", config.deep_blocks)
+    h = net.blocks(g.node("Mul", g.depth_to_space(net.conv(h, "up"), 2), rate), "blocks", config.blocks)
+    linear = g.depth_to_space(net.conv(y_hat, "linear"), PATCH)
+    x = g.node("Add", g.depth_to_space(net.conv(h, "head"), 8), linear)
+    x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
+    x = g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8)
+    g.output(g.node("Transpose", x, perm=[0, 2, 3, 1]), "pixels", [1, "H", "W", 3], UINT8)
+    return g.serialize()
+
+
+def hyper_analysis(model: ModelFile) -> bytes:
+    """v (1, M, h, w), rate (1, H, 1, 1) -> z (1, Z, h/4, w/4)."""
+    config, g = model.config, Graph("hyper_analysis")
+    net = _Float(g, model, "hyper_analysis")
+    v = g.input("v", [1, config.latents, "h", "w"])
+    rate = g.input("rate", [1, config.hyper_channels, 1, 1])
+    h = g.node("Concat", v, g.node("Abs", v), axis=1)
+    h = net.act(g.node("Add", net.conv(h, "stem"), rate))
+    h = net.act(net.conv(h, "mix"))
+    h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down1")), "spatial1")
+    h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down2")), "spatial2")
+    g.output(net.conv(h, "head"), "z", [1, config.hyper_latents, "p", "q"])
+    return g.serialize()
+
+
+def hyper_synthesis(model: ModelFile) -> bytes:
+    """u (1, Z, p, q), bias (1, H, 1, 1), levels -> features (1, H, 4p, 4q), levels."""
+    config, g = model.config, Graph("hyper_synthesis")
+    net = _Exact(g, model, "prior.hyper_synthesis")
+    u = g.input("u", [1, config.hyper_latents, "p", "q"])
+    bias = g.input("bias", [1, config.hyper_channels, 1, 1])
+    h = net.layer(u, "stem", 0, rate=bias)
+    h = g.depth_to_space(net.layer(net.layer(h, "spatial1", -LEVEL), "up1", 0), 2)
+    h = g.depth_to_space(net.layer(net.layer(h, "spatial2", -LEVEL), "up2", 0), 2)
+    h = net.layer(net.layer(h, "spatial3", -LEVEL), "head", 0, add=h)
+    g.output(h, "features", [1, config.hyper_channels, "h", "w"])
+    return g.serialize()
+
+
+def step_groups(step: int) -> list[int]:
+    """The channel group that each quad position has in a step."""
+    return [p ^ STEP_POSITION[step] for p in range(4)]
+
+
+def context_step(model: ModelFile, step: int) -> bytes:
+    """features (1, H, h, w), bias (1, K, 1, 1), context (1, 2 * step * M, h/2, w/2) in the order quad position,
+    value or magnitude, slot, channel (absent in step 0) -> mean, index (1, M, h/2, w/2)."""
+    config, g = model.config, Graph(f"context_step_{step}")
+    net = _Exact(g, model, f"prior.steps.{step}")
+    m, width = config.latents, config.hyper_channels
+    features = g.input("features", [1, width, "h", "w"])
+    bias = g.input("bias", [1, config.context_channels, 1, 1])
+    weight, head_bias = model.exact_layer(f"{net.net}.head")
+    h = g.node("Add", g.conv(features, weight[:, :width], head_bias + 0.5), bias)
+    if step:
+        context = g.input("context", [1, 2 * step * m, "i", "j"])
+        latent = weight[:, width:]
+        at_position = [
+            np.concatenate(
+                [latent[:, part + (p ^ first) : part + m : 4] for part in (0, m) for first in STEP_POSITION[:step]], 1
+            )
+            for p in range(4)
+        ]
+        h = g.node("Add", h, g.depth_to_space(g.conv(context, np.concatenate(at_position), groups=4), 2))
+    h = g.clip(g.node("Floor", h), 0, LEVEL)
+    for i in range(config.context_blocks):
+        h = net.layer(net.layer(h, f"blocks.{i}.spatial", -LEVEL), f"blocks.{i}.mix", 0, add=h)
+    quads = g.space_to_depth(h, 2)
+    weight, out_bias = model.exact_layer(f"{net.net}.out")
+    for rows, name, limit in ((slice(0, m), "mean", MEAN_LIMIT), (slice(m, 2 * m), "index", INDEX_LIMIT)):
+        w = np.concatenate([weight[rows][group::4] for group in step_groups(step)])
+        b = np.concatenate([out_bias[rows][group::4] for group in step_groups(step)])
+        y = g.clip(g.node("Floor", g.conv(quads, w, b + 0.5, groups=4)), -limit, limit)
+        g.output(y, name, [1, m, "i", "j"])
+    return g.serialize()
+

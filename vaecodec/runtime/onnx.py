@@ -1,0 +1,67 @@
+"""The nets on onnxruntime: the default."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from vaecodec.errors import BackendError
+from vaecodec.rate import RatePosition
+from vaecodec.runtime import graphs
+from vaecodec.runtime.nets import Float
+from vaecodec.runtime.store import ModelFile
+
+
+class OnnxNets:
+    """Implements Nets on onnxruntime's CPU provider; a graph is built and loaded when it is first used."""
+
+    def __init__(self, model: ModelFile, threads: int | None = None) -> None:
+        self._model = model
+        self._options = onnxruntime.SessionOptions()
+        self._options.log_severity_level = 3
+        # Threads that spin between the runs of one session take the cores from the other sessions and the coder.
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if threads is not None:
+            self._options.intra_op_num_threads = threads
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+
+    def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
+        key = name if step is None else f"{name}_{step}"
+        if key not in self._sessions:
+            build = getattr(graphs, name)
+            data = build(self._model) if step is None else build(self._model, step)
+            self._sessions[key] = onnxruntime.InferenceSession(data, self._options, ["CPUExecutionProvider"])
+        try:
+            results = self._sessions[key].run(None, {name: array[None] for name, array in inputs.items()})
+        except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
+            raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
+        return [result[0] for result in results]
+
+    def _rate(self, net: str, rate: RatePosition) -> Float:
+        """Float parameters of a net at a rate (C, 1, 1)."""
+        table = self._model.float_tensor(f"{net}.rate")
+        weight = np.float32(rate.t - rate.anchor)
+        return (table[rate.anchor] * (1 - weight) + table[rate.anchor + 1] * weight)[:, None, None]
+
+    def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
+        return self._run("analysis", pixels=pixels, rate=np.exp2(self._rate("analysis", rate)))[0]
+
+    def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
+        return self._run("hyper_analysis", v=v, rate=self._rate("hyper_analysis", rate))[0]
+
+    def hyper_synthesis(self, u: Float, bias: Float) -> Float:
+        return self._run("hyper_synthesis", u=u, bias=bias[:, None, None])[0]
+
+    def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
+        inputs = {"features": features, "bias": bias[:, None, None]}
+        if step:
+            m, h, w = slots[0].shape
+            # Quad position first, so that a grouped convolution can treat each position by itself.
+            by_position = [slot.reshape(4, m // 4, h, w) for slot in slots]
+            inputs["context"] = np.concatenate(by_position + [np.abs(s) for s in by_position], 1).reshape(-1, h, w)
+        mean, index = self._run("context_step", step, **inputs)
+        return mean, index
+
+    def synthesis(self, y_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
+        return self._run("synthesis", y_hat=y_hat, rate=np.exp2(self._rate("synthesis", rate)))[0]

@@ -1,0 +1,83 @@
+"""The nets on torch: for CUDA and research. The only part of the runtime that imports torch and vaecodec.model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaecodec.config import BIAS_UNIT, LEVELS_PER_UNIT, OCTAVE
+from vaecodec.errors import BackendError
+from vaecodec.model.exact import ExactConv
+from vaecodec.model.vae import VAE
+from vaecodec.rate import RatePosition
+from vaecodec.runtime.nets import Float
+from vaecodec.runtime.store import ModelFile
+
+
+@torch.no_grad()
+def load_vae(model: ModelFile) -> VAE:
+    """The torch model that a model file was exported from (float weights rounded to float16)."""
+    vae = VAE(model.config)
+    for name, module in vae.named_modules():
+        if isinstance(module, ExactConv):
+            weight, shift = model.tensors[f"{name}.weight"], model.tensors[f"{name}.shift"].astype(np.int32)
+            module.weight.copy_(torch.from_numpy(np.ldexp(weight.astype(np.float32), -shift[:, None, None, None])))
+            bias = model.float_tensor(f"{name}.bias") / (BIAS_UNIT * LEVELS_PER_UNIT)
+            module.bias.copy_(torch.from_numpy(bias))
+    units = {"prior.hyper_rate": BIAS_UNIT * LEVELS_PER_UNIT, "prior.step_rate": BIAS_UNIT * LEVELS_PER_UNIT}
+    units |= {"norm": OCTAVE, "gain": OCTAVE, "hyper_gain": OCTAVE}
+    exact = {f"{n}." for n, m in vae.named_modules() if isinstance(m, ExactConv)}
+    for name, parameter in vae.named_parameters():
+        if name.rpartition(".")[0] + "." not in exact:
+            parameter.copy_(torch.from_numpy(model.float_tensor(name) / units.get(name, 1)))
+    return vae.eval().to(memory_format=torch.channels_last)
+
+
+class TorchNets:
+    """Implements Nets on a torch device."""
+
+    def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            self._device = torch.device(device)
+            self._vae = load_vae(model).to(self._device)
+        except (RuntimeError, AssertionError) as error:
+            raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
+
+    def _in(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array))[None].to(self._device)
+
+    def _t(self, rate: RatePosition) -> Tensor:
+        return torch.tensor([rate.t], dtype=torch.float32, device=self._device)
+
+    @staticmethod
+    def _out(tensor: Tensor) -> np.ndarray:
+        return tensor[0].contiguous().cpu().numpy()
+
+    @torch.inference_mode()
+    def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
+        x = self._in(pixels).permute(0, 3, 1, 2).float() / 255 - 0.5
+        return self._out(self._vae.analysis(x, self._t(rate)))
+
+    @torch.inference_mode()
+    def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
+        return self._out(self._vae.hyper_analysis(self._in(v), self._t(rate)))
+
+    @torch.inference_mode()
+    def hyper_synthesis(self, u: Float, bias: Float) -> Float:
+        return self._out(self._vae.prior.hyper_synthesis(self._in(u), self._in(bias)[:, :, None, None]))
+
+    @torch.inference_mode()
+    def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
+        context = [self._in(slot) for slot in slots]
+        mean, index = self._vae.prior.steps[step](self._in(features), context, self._in(bias)[:, :, None, None])
+        return self._out(mean), self._out(index)
+
+    @torch.inference_mode()
+    def synthesis(self, y_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
+        x = self._vae.synthesis(self._in(y_hat), self._t(rate))
+        x = (x * 255 + 127.5).clamp(0, 255).round().to(torch.uint8)
+        return self._out(x.permute(0, 2, 3, 1))

@@ -1,0 +1,89 @@
+"""From a trained VAE to a model file: float16 weights, integer layers, integer tables; and back, for a warm start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save as save_safetensors
+
+from vaecodec.bitstream.coder import check_tables
+from vaecodec.bitstream.tables import PackedTables, gaussian_tables, hyper_tables
+from vaecodec.config import BIAS_UNIT, LEVELS_PER_UNIT, OCTAVE
+from vaecodec.errors import ModelError
+from vaecodec.files import write_whole
+from vaecodec.model.exact import ExactConv, quantise_weight
+from vaecodec.model.vae import VAE
+from vaecodec.runtime.store import ModelFile, expected_tensors
+from vaecodec.training.entropy import EntropyModels
+
+TRAINING_PREFIX = "training."
+"""Tensors that only a warm start reads: the parameters of the densities of z."""
+
+
+def _integers(values: torch.Tensor, unit: int, name: str) -> np.ndarray:
+    """Real parameters as int16 in 1/unit."""
+    scaled = (values.detach().cpu().float() * unit).round().numpy()
+    if np.abs(scaled).max(initial=0) > np.iinfo(np.int16).max:
+        raise ModelError(f"parameter {name} does not fit its 16 bits")
+    return scaled.astype(np.int16)
+
+
+def _exact_tensors(vae: VAE) -> dict[str, np.ndarray]:
+    tensors = {}
+    for name, module in vae.named_modules():
+        if isinstance(module, ExactConv):
+            weight, shift = quantise_weight(module.weight.detach().cpu())
+            tensors[f"{name}.weight"] = weight.numpy().astype(np.int8)
+            tensors[f"{name}.shift"] = shift.numpy().astype(np.uint8)
+            tensors[f"{name}.bias"] = _integers(module.bias, BIAS_UNIT * LEVELS_PER_UNIT, f"{name}.bias")
+    for name in ("hyper_rate", "step_rate"):
+        tensors[f"prior.{name}"] = _integers(getattr(vae.prior, name), BIAS_UNIT * LEVELS_PER_UNIT, name)
+    for name in ("norm", "gain", "hyper_gain"):
+        tensors[name] = _integers(getattr(vae, name), OCTAVE, name)
+    return tensors
+
+
+def _table_tensors(name: str, tables: PackedTables) -> dict[str, np.ndarray]:
+    if not check_tables(tables):
+        raise ModelError("this version of constriction does not reproduce our probability tables")
+    return {f"tables.{name}.counts": tables.counts, f"tables.{name}.radius": tables.radius}
+
+
+@torch.no_grad()
+def export_model(
+    vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[float, float] | None = None
+) -> None:
+    """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite."""
+    vae.prior.check_bounds()
+    tensors = _exact_tensors(vae)
+    for name, parameter in vae.named_parameters():
+        if name not in tensors:
+            tensors[name] = parameter.detach().cpu().contiguous().numpy().astype(np.float16)
+            if not np.isfinite(tensors[name]).all():
+                raise ModelError(f"weight {name} is not finite in float16")
+    tensors |= _table_tensors("latent", gaussian_tables())
+    tensors |= _table_tensors("hyper", hyper_tables(entropy.hyper_probabilities().numpy()))
+    for name, parameter in entropy.named_parameters():
+        tensors[TRAINING_PREFIX + name] = parameter.detach().cpu().numpy().astype(np.float16)
+    for name, (dtype, shape) in expected_tensors(vae.config).items():
+        assert tensors[name].dtype == dtype and tensors[name].shape == shape, name
+    metadata = {"format": "vaecodec-model-1", "config": vae.config.to_json()}
+    if bpp_range:
+        metadata["bpp_range"] = f"{bpp_range[0]:.4f} {bpp_range[1]:.4f}"
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
+    write_whole(path, save_safetensors(tensors, metadata), overwrite=True)
+
+
+@torch.no_grad()
+def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels) -> None:
+    """Set the weights of a new run from a model file of the same configuration (its name aside)."""
+    from vaecodec.runtime.torch import load_vae
+
+    try:
+        vae.load_state_dict(load_vae(model).state_dict())
+        for name, parameter in entropy.named_parameters():
+            parameter.copy_(torch.from_numpy(model.float_tensor(TRAINING_PREFIX + name)))
+    except (RuntimeError, KeyError) as error:
+        raise ModelError(f"cannot start from {model.path}: another configuration") from error
