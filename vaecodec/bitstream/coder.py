@@ -26,13 +26,13 @@ class SymbolTables:
 
     def __init__(self, packed: PackedTables) -> None:
         self.radius = packed.radius.astype(np.int64)
-        self._packed = packed
+        self.packed = packed
         self.model = functools.lru_cache(maxsize=None)(self._model)
 
     def _model(self, index: int) -> constriction.stream.model.Categorical:
         # constriction reserves one count for every symbol and shares out the rest: with weights of counts - 1, whose
         # sum it scales by exactly 1, it arrives at our counts (checked at export by `check_tables`).
-        weights = self._packed.table(index).astype(np.float64) - 1
+        weights = self.packed.table(index).astype(np.float64) - 1
         return constriction.stream.model.Categorical(weights, perfect=False)
 
 

@@ -86,6 +86,7 @@ class ExactConv(nn.Conv2d):
         y = F.conv2d(x, weight, bias + 0.5, padding=self.padding, groups=self.groups)
         return floor_ste(y if rate_bias is None else y + rate_bias)
 
+    @torch.no_grad()
     def check_bound(self, name: str, extra_bias: float = 0.0) -> float:
         """Largest possible partial sum over EXACT_BOUND, rate bias of up to `extra_bias` levels included.
 

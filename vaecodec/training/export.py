@@ -9,17 +9,14 @@ import torch
 from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import check_tables
-from vaecodec.bitstream.tables import PackedTables, gaussian_tables, hyper_tables
-from vaecodec.config import BIAS_UNIT, LEVELS_PER_UNIT, OCTAVE
+from vaecodec.bitstream.tables import TOTAL, PackedTables, gaussian_tables, hyper_tables
+from vaecodec.config import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE
 from vaecodec.errors import ModelError
 from vaecodec.files import write_whole
 from vaecodec.model.exact import ExactConv, quantise_weight
 from vaecodec.model.vae import VAE
 from vaecodec.runtime.store import ModelFile, expected_tensors
 from vaecodec.training.entropy import EntropyModels
-
-TRAINING_PREFIX = "training."
-"""Tensors that only a warm start reads: the parameters of the densities of z."""
 
 
 def _integers(values: torch.Tensor, unit: int, name: str) -> np.ndarray:
@@ -64,9 +61,7 @@ def export_model(
             if not np.isfinite(tensors[name]).all():
                 raise ModelError(f"weight {name} is not finite in float16")
     tensors |= _table_tensors("latent", gaussian_tables())
-    tensors |= _table_tensors("hyper", hyper_tables(entropy.hyper_probabilities().numpy()))
-    for name, parameter in entropy.named_parameters():
-        tensors[TRAINING_PREFIX + name] = parameter.detach().cpu().numpy().astype(np.float16)
+    tensors |= _table_tensors("hyper", hyper_tables(entropy.hyper_probabilities().double().cpu().numpy()))
     for name, (dtype, shape) in expected_tensors(vae.config).items():
         assert tensors[name].dtype == dtype and tensors[name].shape == shape, name
     metadata = {"format": "vaecodec-model-1", "config": vae.config.to_json()}
@@ -76,14 +71,18 @@ def export_model(
     write_whole(path, save_safetensors(tensors, metadata), overwrite=True)
 
 
-@torch.no_grad()
 def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels) -> None:
     """Set the weights of a new run from a model file of the same configuration (its name aside)."""
     from vaecodec.runtime.torch import load_vae
 
     try:
         vae.load_state_dict(load_vae(model).state_dict())
-        for name, parameter in entropy.named_parameters():
-            parameter.copy_(torch.from_numpy(model.float_tensor(TRAINING_PREFIX + name)))
-    except (RuntimeError, KeyError) as error:
+    except RuntimeError as error:
         raise ModelError(f"cannot start from {model.path}: another configuration") from error
+    config, packed = model.config, model.hyper_tables.packed
+    probabilities = torch.zeros(config.anchors * config.hyper_latents, 2 * HYPER_LIMIT + 1)
+    for index, radius in enumerate(packed.radius.tolist()):
+        counts = torch.from_numpy(packed.table(index)[:-1].astype(np.float32))
+        probabilities[index, HYPER_LIMIT - radius : HYPER_LIMIT + radius + 1] = counts / TOTAL
+    shape = (config.anchors, config.hyper_latents, -1)
+    entropy.fit(probabilities.reshape(shape).to(entropy.bottleneck.quantiles.device))

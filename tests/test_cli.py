@@ -1,0 +1,195 @@
+"""The command line as users meet it: real processes, exit codes, one line of error, no partial files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def vaecodec(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "vaecodec", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=120)
+
+
+def ok(*arguments: object, **options: object) -> subprocess.CompletedProcess:
+    result = vaecodec(*arguments, **options)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+def fails(*arguments: object, code: int = 1, **options: object) -> str:
+    """Run, expect the exit code and exactly one line on stderr, return it."""
+    result = vaecodec(*arguments, **options)
+    message = result.stderr.decode()
+    assert result.returncode == code, (result.returncode, message)
+    assert "Traceback" not in message
+    if code == 1:
+        assert len(message.strip().splitlines()) == 1, message
+        assert message.startswith("vaecodec: ")
+    return message
+
+
+@pytest.fixture
+def coded(picture_file: Path) -> Path:
+    ok("encode", picture_file)
+    return picture_file.with_suffix(".vaec")
+
+
+def test_default_names_summary_and_quiet(picture_file: Path, picture: np.ndarray) -> None:
+    summary = ok("encode", picture_file, "--verify").stderr.decode()
+    assert "130x96, 37440 -> " in summary
+    assert "bpp" in summary
+    assert "PSNR" in summary
+    assert len(summary.splitlines()) == 1
+    path = picture_file.with_suffix(".vaec")
+    picture_file.unlink()
+    assert ok("decode", path, "-Q").stderr == b""
+    assert np.asarray(Image.open(picture_file)).shape == picture.shape
+
+
+def test_pipes(picture_file: Path, picture: np.ndarray) -> None:
+    data = ok("encode", "-", "-", "-q", 70, stdin=picture_file.read_bytes()).stdout
+    image = Image.open(io.BytesIO(ok("decode", "-", stdin=data).stdout))
+    assert image.format == "PNG"
+    assert np.asarray(image).shape == picture.shape
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".jpg", "JPEG"), (".webp", "WEBP"), (".PNG", "PNG"), (".tiff", "TIFF")])
+def test_format_follows_suffix(coded: Path, suffix: str, kind: str) -> None:
+    target = coded.with_name("out" + suffix)
+    ok("decode", coded, target)
+    assert Image.open(target).format == kind
+
+
+def test_any_suffix_holds_a_stream(picture_file: Path, tmp_path: Path) -> None:
+    ok("encode", picture_file, tmp_path / "out.bin", "-q", "12.5")
+    ok("decode", tmp_path / "out.bin", tmp_path / "out.png")
+
+
+def test_existing_outputs_need_force(coded: Path, picture_file: Path) -> None:
+    before = coded.read_bytes()
+    assert "exists" in fails("encode", picture_file, "-q", 90)
+    assert coded.read_bytes() == before
+    ok("encode", picture_file, "-q", 90, "-f")
+    assert len(coded.read_bytes()) > len(before)
+    assert "same file" in fails("encode", picture_file, picture_file, "-f")
+
+
+def test_info_and_models(coded: Path) -> None:
+    text = ok("info", coded).stdout.decode()
+    assert "130x96 RGB" in text
+    assert "latents" in text
+    facts = json.loads(ok("info", coded, "--json").stdout)
+    assert facts["bytes"] == coded.stat().st_size
+    models = json.loads(ok("models", "--json").stdout)
+    assert [m["name"] for m in models] == ["fast"]
+    assert models[0]["parameters"] > 1e6
+    assert models[0]["bpp_range"][0] < models[0]["bpp_range"][1]
+    assert models[0]["sha256"] in ok("models").stdout.decode()
+
+
+def test_model_by_path(picture_file: Path, tmp_path: Path) -> None:
+    from vaecodec.runtime.store import load_model
+
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(load_model().path.read_bytes())
+    ok("encode", picture_file, tmp_path / "a.vaec", "--model", copy)
+    ok("decode", tmp_path / "a.vaec", tmp_path / "a.png", "--model", copy)
+
+
+def damaged(data: bytes, kind: str) -> bytes:
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    later = bytearray(data)
+    later[4] = 9
+    return {
+        "empty": b"",
+        "truncated": data[:-7],
+        "flipped": bytes(flipped),
+        "foreign": b"GIF89a" + data,
+        "later": bytes(later),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["empty", "truncated", "flipped", "foreign", "later"])
+def test_damaged_files(coded: Path, kind: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.vaec"
+    bad.write_bytes(damaged(coded.read_bytes(), kind))
+    before = set(tmp_path.iterdir())
+    fails("decode", bad, tmp_path / "out.png")
+    fails("info", bad)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_bad_inputs(tmp_path: Path, picture_file: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("not an image")
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    zero = tmp_path / "zero.ppm"
+    zero.write_bytes(b"P6\n0 5\n255\n")
+    before = set(tmp_path.iterdir())
+    for source in (tmp_path / "missing.png", text, empty, zero, tmp_path):
+        fails("encode", source, tmp_path / "out.vaec")
+    fails("encode", "-", "-", stdin=b"junk")
+    fails("decode", tmp_path / "missing.vaec")
+    assert "limit" in fails("encode", picture_file, "--max-pixels", 100)
+    assert "unknown model" in fails("encode", picture_file, "--model", "best")
+    assert "no such folder" in fails("encode", picture_file, tmp_path / "none" / "out.vaec")
+    assert "folder" in fails("encode", picture_file, tmp_path, "-f")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_decompression_bomb(tmp_path: Path, coded: Path) -> None:
+    import vaecodec as library
+    from vaecodec.bitstream.container import read_container, write_container
+
+    container = read_container(coded.read_bytes())
+    container.width = container.height = 1 << 20
+    bomb = tmp_path / "bomb.vaec"
+    bomb.write_bytes(write_container(container))
+    assert "limit" in fails("decode", bomb, tmp_path / "out.png")
+    assert library.inspect(bomb.read_bytes())["width"] == 1 << 20
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_one_line(picture_file: Path) -> None:
+    assert "space" in fails("encode", picture_file, "/dev/full", "-f")
+
+
+def test_usage_errors_exit_2(picture_file: Path) -> None:
+    for arguments in (["encode"], ["encode", picture_file, "-q", "101"], ["nonsense"], ["decode", "--nope"]):
+        fails(*arguments, code=2)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
+    source = tmp_path / "large.png"
+    Image.fromarray(np.zeros((3000, 3000, 3), np.uint8)).save(source)
+    command = [sys.executable, "-m", "vaecodec", "encode", str(source)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    time.sleep(1.2)
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == code, message
+    assert "Traceback" not in message
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_module_and_help_agree_with_the_commands() -> None:
+    text = ok("--help").stdout.decode()
+    for command in ("encode", "decode", "info", "models", "train"):
+        assert command in text
+        assert ok(command, "--help").stdout
+    assert ok("--version").stdout.startswith(b"vaecodec")
+    assert os.access(Path(sys.executable).with_name("vaecodec"), os.X_OK)

@@ -1,0 +1,188 @@
+"""Encode and decode through the library."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import generated_picture
+from PIL import Image
+
+import vaecodec
+from vaecodec.bitstream.container import Container, read_container, write_container
+from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+
+
+@pytest.fixture(scope="module")
+def codec() -> vaecodec.Codec:
+    return vaecodec.Codec()
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 1), (1, 300), (300, 1), (7, 5), (31, 33), (32, 32), (33, 31), (64, 65), (129, 97)]
+)
+def test_any_size(size: tuple[int, int], codec: vaecodec.Codec) -> None:
+    picture = generated_picture(*size)
+    data = codec.encode(picture, 80)
+    decoded = np.asarray(codec.decode(data))
+    assert decoded.shape == picture.shape
+    assert psnr(decoded, picture) > 25
+
+
+def test_decoder_reproduces_the_encoders_latents(codec: vaecodec.Codec, picture: np.ndarray) -> None:
+    for quality in (1, 2.5, 50, 99.99, 100):
+        *_, values = codec.encode_latents(picture, round(quality * 100))
+        _, decoded, _ = codec.decode_latents(read_container(codec.encode(picture, quality)))
+        assert np.array_equal(values, decoded)
+
+
+def test_quality_buys_rate_and_distortion(codec: vaecodec.Codec, photograph: np.ndarray) -> None:
+    coded = [codec.encode(photograph, quality) for quality in (1, 10, 30, 50, 70, 90, 100)]
+    sizes = [len(data) for data in coded]
+    quality = [psnr(np.asarray(codec.decode(data)), photograph) for data in coded]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 20 * sizes[0]
+    assert quality == sorted(quality)
+    assert quality[0] > 20
+    assert quality[-1] > 36
+
+
+def test_a_photograph_beats_jpeg(codec: vaecodec.Codec, photograph: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph).save(buffer, "JPEG", quality=30, optimize=True, subsampling="4:2:0")
+    jpeg = psnr(np.asarray(Image.open(buffer)), photograph)
+    ours = min(
+        (data for q in range(10, 60, 2) if psnr(np.asarray(codec.decode(data := codec.encode(photograph, q))), photograph) > jpeg),
+        key=len,
+    )
+    assert len(ours) < 0.85 * buffer.tell()
+
+
+def test_single_steps_of_quality_hardly_ever_shrink_a_file(codec: vaecodec.Codec, photograph: np.ndarray) -> None:
+    crop = photograph[:256, 100:356]
+    sizes = [len(codec.encode(crop, quality)) for quality in range(1, 101, 3)]
+    assert all(b > a * 0.995 for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+
+
+def test_modes_and_metadata_survive(codec: vaecodec.Codec, picture: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        image = Image.fromarray(picture).convert(mode)
+        if "A" in mode:
+            image.putalpha(Image.fromarray(picture[:, :, 1]))
+        image.info["exif"] = exif.tobytes()
+        decoded = codec.decode(codec.encode(image, 90))
+        assert decoded.mode == mode
+        assert decoded.getexif()[0x010F] == "maker"
+        if "A" in mode:
+            assert np.array_equal(np.asarray(decoded)[:, :, -1], picture[:, :, 1])
+        assert psnr(np.asarray(decoded.convert("RGB")), np.asarray(image.convert("RGB"))) > 28
+
+
+def test_module_functions_and_inputs(picture: np.ndarray, picture_file: Path) -> None:
+    data = vaecodec.encode(picture)
+    assert vaecodec.encode(Image.fromarray(picture)) == data
+    assert vaecodec.encode(picture_file) == data
+    assert vaecodec.encode(str(picture_file), quality=50, model="fast") == data
+    assert vaecodec.decode(memoryview(data)).size == (130, 96)
+    gray = vaecodec.decode(vaecodec.encode(picture[:, :, 0]))
+    assert gray.mode == "L"
+
+
+def test_inspect_adds_up(picture: np.ndarray) -> None:
+    data = vaecodec.encode(picture, 33.25)
+    facts = vaecodec.inspect(data)
+    assert (facts["width"], facts["height"], facts["mode"], facts["quality"]) == (130, 96, "RGB", 33.25)
+    assert facts["model"] == "fast"
+    assert facts["bytes"] == len(data) == sum(part["bytes"] for part in facts["parts"].values())
+    assert facts["parts"]["header and checksum"]["bytes"] < 24
+
+
+def test_torch_backend_reads_what_onnx_wrote(codec: vaecodec.Codec, picture: np.ndarray) -> None:
+    pytest.importorskip("torch")
+    other = vaecodec.Codec(backend="torch")
+    for first, second in ((codec, other), (other, codec)):
+        data = first.encode(picture, 60)
+        a, b = (np.asarray(c.decode(data)).astype(int) for c in (first, second))
+        assert np.abs(a - b).max() <= 1
+
+
+def test_one_codec_may_be_shared_by_threads(codec: vaecodec.Codec) -> None:
+    pictures = [generated_picture(64, 64, seed) for seed in range(6)]
+    expected = [codec.encode(picture, 40) for picture in pictures]
+    results: list[bytes] = [b""] * len(pictures)
+
+    def work(index: int) -> None:
+        results[index] = codec.encode(pictures[index], 40)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == expected
+
+
+@pytest.mark.parametrize("quality", [0, 0.99, 100.01, -5, float("nan"), float("inf"), "high"])
+def test_impossible_qualities_are_refused(quality: object, picture: np.ndarray) -> None:
+    with pytest.raises(VaecodecError):
+        vaecodec.encode(picture, quality)
+
+
+def test_unknown_models_backends_and_devices_are_refused(picture: np.ndarray, tmp_path: Path) -> None:
+    rubbish = tmp_path / "model.safetensors"
+    rubbish.write_bytes(b"\x10\0\0\0\0\0\0\0{}              ")
+    for model in ("best", tmp_path / "missing.safetensors", rubbish, tmp_path):
+        with pytest.raises(ModelError):
+            vaecodec.encode(picture, model=model)
+    with pytest.raises(BackendError):
+        vaecodec.Codec(backend="jax")
+    with pytest.raises(BackendError):
+        vaecodec.Codec(device="cuda").encode(picture)
+
+
+def test_streams_of_absent_models_are_refused_by_name(picture: np.ndarray) -> None:
+    container = read_container(vaecodec.encode(picture))
+    container.model = b"\xde\xad\xbe\xef"
+    with pytest.raises(ModelError, match="deadbeef"):
+        vaecodec.decode(write_container(container))
+
+
+def test_streams_that_do_not_fit_the_header_are_refused(picture: np.ndarray) -> None:
+    good = read_container(vaecodec.encode(picture))
+
+    def with_(**changes: object) -> bytes:
+        return write_container(Container(**{**vars(good), **changes}))
+
+    for data in (
+        with_(width=64),
+        with_(latent_stream=good.latent_stream + bytes(range(1, 17))),
+        with_(latent_stream=good.latent_stream[:-3]),
+        with_(hyper_stream=good.latent_stream),
+    ):
+        with pytest.raises(FormatError):
+            vaecodec.decode(data)
+
+
+def test_decompression_bombs_are_refused_before_anything_is_allocated() -> None:
+    header = Container(1 << 20, 1 << 20, 5000, vaecodec.Codec().model.identity, b"", b"")
+    with pytest.raises(ImageError, match="limit"):
+        vaecodec.decode(write_container(header))
+
+
+def test_coding_imports_neither_torch_nor_compressai() -> None:
+    script = (
+        "import sys, numpy, vaecodec; vaecodec.decode(vaecodec.encode(numpy.zeros((9, 9, 3), 'u1')));"
+        "assert not {'torch', 'compressai', 'onnx', 'scipy'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

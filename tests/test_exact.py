@@ -1,0 +1,158 @@
+"""The exact prior: integers, whatever computes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT
+from vaecodec.errors import ModelError
+from vaecodec.prior import join_slots, split_slots
+from vaecodec.rate import RatePosition, integer_gain, quality_units
+from vaecodec.runtime.onnx import OnnxNets
+from vaecodec.runtime.store import load_model
+
+torch = pytest.importorskip("torch")
+
+from vaecodec.model import prior as torch_prior  # noqa: E402
+from vaecodec.model.exact import ExactConv, quantise_weight  # noqa: E402
+from vaecodec.runtime.torch import TorchNets, load_vae  # noqa: E402
+
+
+def test_slots_partition_the_latents() -> None:
+    y = np.arange(8 * 6 * 10).reshape(8, 6, 10)
+    slots = split_slots(y)
+    assert sorted(np.concatenate([slot.ravel() for slot in slots])) == list(range(y.size))
+    assert np.array_equal(join_slots(slots), y)
+    in_torch = torch_prior.split_slots(torch.from_numpy(y)[None])
+    assert all(np.array_equal(a, b[0].numpy()) for a, b in zip(slots, in_torch, strict=True))
+    # FORMAT.md: in step s, quad position p has the channels with c mod 4 = p xor (0, 3, 1, 2)[s].
+    for step, first in enumerate((0, 3, 1, 2)):
+        for p in range(4):
+            expected = y[(p ^ first) :: 4, p // 2 :: 2, p % 2 :: 2]
+            assert np.array_equal(slots[step].reshape(4, 2, 3, 5)[p], expected)
+
+
+def test_powers_of_two_are_exact_in_torch() -> None:
+    assert [float(v) for v in torch.exp2(-torch.arange(13.0))] == [2.0**-n for n in range(13)]
+
+
+def test_integer_gain_is_a_rounded_power_of_two() -> None:
+    log2 = np.arange(-12 * 256, 12 * 256 + 1)
+    error = integer_gain(log2) / 65536 / 2 ** (log2 / 256) - 1
+    assert np.abs(error[log2 >= -512]).max() < 1e-4
+    # No table entry is so near to a half that another libm could round it differently.
+    mantissas = 2 ** (np.arange(256) / 256) * 16384
+    assert np.abs(mantissas % 1 - 0.5).min() > 1e-4
+
+
+def test_layers_equal_int64_arithmetic() -> None:
+    torch.manual_seed(3)
+    for inputs, outputs, kernel, groups in ((40, 24, 1, 1), (24, 24, 3, 24)):
+        layer = ExactConv(inputs, outputs, kernel, groups=groups)
+        layer.bias.data.normal_()
+        x = torch.randint(-LEVEL, LEVEL + 1, (1, inputs, 7, 9))
+        integers, shift = quantise_weight(layer.weight.detach())
+        bias = (layer.bias.detach() * 256).round().long()
+        # FORMAT.md: floor(sum * 2^-s + b/16 + 1/2), here over a common denominator of 2^(s + 4).
+        total = torch.nn.functional.conv2d(
+            x.double(), integers.double(), padding=kernel // 2, groups=groups
+        ).long() * 16
+        scale = (2 ** shift.long()).view(-1, 1, 1)
+        expected = torch.div(total + bias.view(-1, 1, 1) * scale + 8 * scale, 16 * scale, rounding_mode="floor")
+        assert torch.equal(layer(x.float()).long(), expected)
+
+
+def test_overflowing_layers_are_refused() -> None:
+    layer = ExactConv(1200, 4)
+    layer.weight.data.fill_(0.9)
+    with pytest.raises(ModelError, match="overflow"):
+        layer.check_bound("layer")
+
+
+def test_shipped_model_is_within_bounds_and_survives_loading() -> None:
+    model = load_model()
+    vae = load_vae(model)
+    assert max(vae.prior.check_bounds().values()) < 1
+    for name, module in vae.named_modules():
+        if isinstance(module, ExactConv):
+            integers, shift = quantise_weight(module.weight.detach())
+            assert np.array_equal(integers.numpy(), model.tensors[f"{name}.weight"])
+            weight, bias = model.exact_layer(name)
+            assert np.array_equal(module.exact_weight().detach().numpy(), weight)
+            assert np.array_equal(module.exact_bias().detach().numpy(), bias)
+
+
+@pytest.mark.parametrize("quality", [1, 33.3, 100])
+def test_both_runtimes_give_the_same_integers(quality: float) -> None:
+    model = load_model()
+    config, random = model.config, np.random.default_rng(int(quality))
+    rate = RatePosition.of_quality(quality_units(quality), config.anchors)
+    onnx, torch_ = OnnxNets(model), TorchNets(model)
+
+    def levels(*shape: int) -> np.ndarray:
+        spread = random.choice([3, 40, 400])
+        return np.clip(np.rint(random.normal(0, spread, shape)), -LEVEL, LEVEL).astype(np.float32)
+
+    bias = rate.interpolate(model.tensors["prior.hyper_rate"]).astype(np.float32) / 16
+    u = levels(config.hyper_latents, 3, 2)
+    features = onnx.hyper_synthesis(u, bias)
+    assert features.shape == (config.hyper_channels, 12, 8)
+    assert len(np.unique(features)) > 10
+    assert np.array_equal(features, torch_.hyper_synthesis(u, bias))
+    slots: list[np.ndarray] = []
+    for step in range(4):
+        bias = rate.interpolate(model.tensors["prior.step_rate"][step]).astype(np.float32) / 16
+        outputs = onnx.context_step(step, features, slots, bias)
+        for ours, theirs, limit in zip(
+            outputs, torch_.context_step(step, features, slots, bias), (MEAN_LIMIT, INDEX_LIMIT), strict=True
+        ):
+            assert np.array_equal(ours, theirs)
+            assert np.array_equal(ours, np.rint(ours))
+            assert len(np.unique(ours)) > 10
+            assert np.abs(ours).max() <= limit
+        slots.append(levels(config.latents, 6, 4))
+
+
+LATENTS = """
+import hashlib, sys, numpy as np, vaecodec
+from vaecodec.bitstream.container import read_container
+backend, threads, source = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+if backend == "torch":
+    import torch
+    torch.backends.mkldnn.enabled = "no-onednn" not in sys.argv
+codec = vaecodec.Codec(backend=backend, threads=threads)
+_, values, _ = codec.decode_latents(read_container(open(source, "rb").read()))
+print(hashlib.sha256(values.astype("<i4").tobytes()).hexdigest())
+"""
+
+MACHINES = [
+    ("onnx", 1, {}),
+    ("onnx", 2, {}),
+    ("torch", 1, {}),
+    ("torch", 2, {}),
+    ("torch", 2, {"no-onednn": ""}),
+    ("torch", 2, {"ATEN_CPU_CAPABILITY": "default"}),
+    ("torch", 2, {"ONEDNN_MAX_CPU_ISA": "SSE41"}),
+]
+
+
+def test_a_file_decodes_to_the_same_latents_everywhere(tmp_path: Path, picture: np.ndarray) -> None:
+    import os
+
+    import vaecodec
+
+    for quality in (12, 90):
+        path = tmp_path / f"{quality}.vaec"
+        path.write_bytes(vaecodec.encode(picture, quality))
+        hashes = set()
+        for backend, threads, environment in MACHINES:
+            command = [sys.executable, "-c", LATENTS, backend, str(threads), str(path), *environment]
+            run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+            hashes.add(run.stdout.strip())
+        assert len(hashes) == 1
+        assert len(hashes.pop()) == 64
