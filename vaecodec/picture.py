@@ -14,8 +14,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 
-MAX_PIXELS = 1 << 26
-"""Default limit on the pixels of an image, for encoding and decoding (67 megapixels)."""
+MAX_PIXELS = 1 << 25
+"""Default limit on the pixels of an image, for encoding and decoding (33 megapixels: some 6 GB of memory to encode)."""
 
 
 @dataclass

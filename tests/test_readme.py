@@ -1,0 +1,64 @@
+"""Every command that the README shows works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import generated_picture
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copy(tmp_path / "examples/hills.png", tmp_path / "photo.png")
+    (tmp_path / "PICTURES").mkdir()
+    for seed in range(3):
+        Image.fromarray(generated_picture(130, 140, seed)).save(tmp_path / f"PICTURES/{seed}.png")
+    return tmp_path
+
+
+def run(line: str, folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(line, shell=True, cwd=folder, env=os.environ | {"PATH": path}, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("sh") if ".venv" not in b])
+def test_shell_commands(block: str, folder: Path) -> None:
+    if "train" in block:
+        pytest.importorskip("compressai")
+    for line in block.strip().splitlines():
+        # Three hours of training shrink to seconds; outputs of earlier lines may be overwritten.
+        line = line.replace("--minutes 180", "--minutes 0.05 --threads 1 --crop 64 --final-crop 64")
+        run(re.sub(r"(encode|decode)(?= \w)", r"\1 -f", line), folder)
+
+
+def test_install_command_without_the_installing(folder: Path) -> None:
+    (command,) = [b for b in blocks("sh") if "pip install -q . " in b]
+    coding = command.split("&&")[2:]
+    run("&&".join(coding).replace(".venv/bin/", ""), folder)
+    assert np.asarray(Image.open(folder / "hills.png")).shape == (320, 480, 3)
+
+
+def test_ci_runs_the_test_command() -> None:
+    (command,) = [b for b in blocks("sh") if "-m pytest" in b]
+    assert command.strip() in (ROOT / ".ci/run").read_text()
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})

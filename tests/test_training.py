@@ -1,0 +1,184 @@
+"""The trainer: a tiny run end to end, exact resume, warm start, and the bits that it promises."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import generated_picture
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # as fast for nets this small, and steady on a busy machine
+pytest.importorskip("compressai")
+
+import vaecodec  # noqa: E402
+from vaecodec.bitstream.container import read_container  # noqa: E402
+from vaecodec.config import ModelConfig  # noqa: E402
+from vaecodec.model.vae import VAE  # noqa: E402
+from vaecodec.runtime.store import read_model  # noqa: E402
+from vaecodec.runtime.torch import load_vae  # noqa: E402
+from vaecodec.training.data import CropSampler, PictureStore, is_validation, validation_crops  # noqa: E402
+from vaecodec.training.entropy import EntropyModels  # noqa: E402
+from vaecodec.training.export import export_model, warm_start  # noqa: E402
+from vaecodec.training.loop import Trainer, TrainOptions  # noqa: E402
+from vaecodec.training.synthetic import synthetic_crop  # noqa: E402
+
+TINY = ModelConfig(
+    name="tiny", channels=16, blocks=1, deep_channels=24, deep_blocks=1, latents=16, hyper_channels=16,
+    hyper_latents=8, context_channels=16, context_blocks=1, anchors=4, lambda_min=0.001, lambda_max=0.1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, a tar shard of pictures, and files that are none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(6):
+        Image.fromarray(generated_picture(150, 170, seed)).save(folder / f"{seed}.png")
+    with tarfile.open(folder / "shard.tar", "w") as tar:
+        for seed in range(6, 10):
+            buffer = io.BytesIO()
+            Image.fromarray(generated_picture(140, 200, seed)).save(buffer, "WEBP", lossless=True)
+            entry = tarfile.TarInfo(f"deep/{seed}.webp")
+            entry.size = buffer.tell()
+            buffer.seek(0)
+            tar.addfile(entry, buffer)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "broken.png").write_bytes(b"\x89PNG broken")
+    Image.fromarray(generated_picture(20, 20)).save(folder / "small.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> PictureStore:
+    return PictureStore.build(pictures, tmp_path_factory.mktemp("cache"))
+
+
+def tiny_options(minutes: float = 0.05) -> TrainOptions:
+    return TrainOptions(minutes=minutes, crop=64, final_crop=128, batch=8, warmup_steps=20, bf16=False)
+
+
+def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) -> None:
+    assert {entry["name"] for entry in store.index} == {
+        *(f"{i}.png" for i in range(6)), *(f"deep/{i}.webp" for i in range(6, 10))
+    }  # fmt: skip
+    for entry in store.index:
+        seed = int(Path(entry["name"]).stem)
+        assert np.array_equal(store.picture(entry), generated_picture(*entry["shape"][:2], seed))
+    assert 0.04 < np.mean([is_validation(f"{i}.jpg") for i in range(20000)]) < 0.06
+    assert len(validation_crops(store, 3, 128)) == min(3, len(store.validation or store.train))
+
+
+def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
+    sampler = CropSampler(store, 0)
+    for size in (64, 256):  # also larger than the pictures
+        batch = sampler.batch(40, size)
+        assert batch.shape == (40, size, size, 3)
+        assert batch.dtype == np.uint8
+    random = np.random.default_rng(0)
+    crops = [synthetic_crop(random, 64) for _ in range(60)]
+    assert min(crop.std() for crop in crops) == 0
+    assert max(crop.std() for crop in crops) > 60
+
+
+def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
+    """Two steps, a stop, and two more give the same weights as four steps in one go."""
+
+    def steps(trainer: Trainer, shares: list[float]) -> None:
+        for share in shares:
+            trainer._step(share)
+
+    whole = Trainer(TINY, tiny_options(), store, tmp_path / "whole")
+    whole.start()
+    steps(whole, [0, 0.1, 0.2, 0.3])
+    first = Trainer(TINY, tiny_options(), store, tmp_path / "parts")
+    first.start()
+    steps(first, [0, 0.1])
+    first.save()
+    second = Trainer(TINY, tiny_options(), store, tmp_path / "parts")
+    second.start()
+    assert second.step == 2
+    steps(second, [0.2, 0.3])
+    for (name, a), b in zip(
+        whole.modules.state_dict().items(), second.modules.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), name
+
+
+@pytest.fixture(scope="module")
+def trained(store: PictureStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
+    """A tiny model after some seconds of training, and its model file."""
+    run = tmp_path_factory.mktemp("run")
+    trainer = Trainer(TINY, tiny_options(0.25), store, run)
+    trainer.start()
+    points = trainer.train()
+    rates = [point.z_bpp + point.y_bpp for point in points]
+    assert rates == sorted(rates)
+    export_model(trainer.vae, trainer.entropy, run / "tiny.safetensors", (rates[0], rates[-1]))
+    return trainer, run / "tiny.safetensors"
+
+
+def test_training_lowers_the_loss(trained: tuple[Trainer, Path]) -> None:
+    trainer, _ = trained
+    rows = list(csv.DictReader(open(trainer.run / "train.csv")))
+    losses = [float(row["loss"]) for row in rows]
+    assert len(losses) > 5
+    assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:2])
+    assert float(rows[-1]["learning_rate"]) < 0.1 * max(float(row["learning_rate"]) for row in rows)
+
+
+def test_exported_model_codes_and_real_bytes_match_the_estimate(
+    trained: tuple[Trainer, Path], store: PictureStore
+) -> None:
+    trainer, path = trained
+    codec = vaecodec.Codec(path)
+    other = vaecodec.Codec(path, backend="torch")
+    picture = store.picture(store.index[0])[:128, :128]
+    x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
+    vae, entropy = load_vae(read_model(path)), trainer.entropy.eval()
+    for anchor, quality in enumerate((1, 34, 67, 100)):
+        data = codec.encode(picture, quality)
+        _, ours, _ = codec.decode_latents(read_container(data))
+        _, theirs, _ = other.decode_latents(read_container(data))
+        assert np.array_equal(ours, theirs)
+        batch = x.expand(TINY.anchors, -1, -1, -1)
+        with torch.no_grad():
+            prediction = vae(batch, torch.full((TINY.anchors,), float(anchor)))
+            z_bits, y_bits = entropy(prediction)
+        estimate = float(z_bits[anchor] + y_bits[anchor]) / 8
+        # A small file: the words in which the two streams end weigh more than the 1 % of a photograph.
+        assert abs(len(data) - 22 - estimate) < 0.02 * estimate + 12
+
+
+def test_warm_start_keeps_the_model(trained: tuple[Trainer, Path], tmp_path: Path) -> None:
+    _, path = trained
+    model = read_model(path)
+    vae, entropy = VAE(TINY), EntropyModels(TINY)
+    warm_start(model, vae, entropy)
+    export_model(vae, entropy, tmp_path / "again.safetensors")
+    again = read_model(tmp_path / "again.safetensors")
+    for name, tensor in model.tensors.items():
+        if not name.startswith("tables.hyper"):
+            assert np.array_equal(tensor, again.tensors[name]), name
+
+
+def test_train_command(pictures: Path, tmp_path: Path, picture_file: Path) -> None:
+    """Train for seconds, resume, and code with what it exports."""
+    command = [sys.executable, "-m", "vaecodec", "train", str(pictures), "--minutes", "0.1", "--crop", "64"]
+    command += ["--threads", "1", "--final-crop", "64", "--run", str(tmp_path / "run"), "-o", str(tmp_path / "mine.safetensors")]
+    for minutes in ("0.1", "0.15"):
+        command[command.index("--minutes") + 1] = minutes
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "mine.safetensors" in run.stderr
+    coding = [sys.executable, "-m", "vaecodec"]
+    options = ["--model", str(tmp_path / "mine.safetensors"), "-Q"]
+    subprocess.run([*coding, "encode", str(picture_file), str(tmp_path / "a.vaec"), *options], check=True)
+    subprocess.run([*coding, "decode", str(tmp_path / "a.vaec"), str(tmp_path / "a.png"), *options], check=True)
+    assert Image.open(tmp_path / "a.png").size == (130, 96)
