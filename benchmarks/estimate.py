@@ -57,7 +57,9 @@ def main() -> None:
             real = len(container.hyper_stream) + len(container.latent_stream)
             estimate = estimated_bytes(vae, entropy, pixels, quality)
             excess = (real / estimate - 1) * 100
-            rows.append({"image": path.name, "quality": quality, "bytes": real, "estimate": estimate, "percent": excess})
+            rows.append(
+                {"image": path.name, "quality": quality, "bytes": real, "estimate": estimate, "percent": excess}
+            )
         print(path.name, " ".join(f"{row['percent']:+.2f}" for row in rows if row["image"] == path.name), flush=True)
     percents = [row["percent"] for row in rows]
     result = {"worst_percent": max(percents, key=abs), "mean_percent": float(np.mean(percents)), "rows": rows}

@@ -45,7 +45,13 @@ def curve(images: list[np.ndarray], qualities: list[int], code) -> list[dict]:
             bpp.append(size * 8 / (pixels.shape[0] * pixels.shape[1]))
             db.append(psnr(pixels, decoded))
         points.append(
-            {"quality": quality, "bpp": float(np.mean(bpp)), "psnr": float(np.mean(db)), "image_bpp": bpp, "image_psnr": db}
+            {
+                "quality": quality,
+                "bpp": float(np.mean(bpp)),
+                "psnr": float(np.mean(db)),
+                "image_bpp": bpp,
+                "image_psnr": db,
+            }
         )
         print(f"  quality {quality:5g}  {points[-1]['bpp']:.4f} bpp  {points[-1]['psnr']:.2f} dB", flush=True)
     return points

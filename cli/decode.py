@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import click
-
 from vaecodec.cli.options import check_target, codec_options, output_path, read_source, say, write_target
+
 from vaecodec.codec import Codec
 from vaecodec.picture import save_image
 

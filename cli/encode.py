@@ -6,8 +6,8 @@ import time
 
 import click
 import numpy as np
-
 from vaecodec.cli.options import SUFFIX, check_target, codec_options, output_path, read_source, say, write_target
+
 from vaecodec.codec import Codec
 from vaecodec.picture import to_picture
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import click
-
 from vaecodec.cli.options import read_source
+
 from vaecodec.codec import inspect
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
 import threading
@@ -61,7 +62,11 @@ def test_a_photograph_beats_jpeg(codec: vaecodec.Codec, photograph: np.ndarray) 
     Image.fromarray(photograph).save(buffer, "JPEG", quality=30, optimize=True, subsampling="4:2:0")
     jpeg = psnr(np.asarray(Image.open(buffer)), photograph)
     ours = min(
-        (data for q in range(10, 60, 2) if psnr(np.asarray(codec.decode(data := codec.encode(photograph, q))), photograph) > jpeg),
+        (
+            data
+            for q in range(10, 60, 2)
+            if psnr(np.asarray(codec.decode(data := codec.encode(photograph, q))), photograph) > jpeg
+        ),
         key=len,
     )
     assert len(ours) < 0.85 * buffer.tell()
@@ -70,7 +75,7 @@ def test_a_photograph_beats_jpeg(codec: vaecodec.Codec, photograph: np.ndarray) 
 def test_single_steps_of_quality_hardly_ever_shrink_a_file(codec: vaecodec.Codec, photograph: np.ndarray) -> None:
     crop = photograph[:256, 100:356]
     sizes = [len(codec.encode(crop, quality)) for quality in range(1, 101, 3)]
-    assert all(b > a * 0.995 for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+    assert all(b > a * 0.995 for a, b in itertools.pairwise(sizes))
 
 
 def test_modes_and_metadata_survive(codec: vaecodec.Codec, picture: np.ndarray) -> None:

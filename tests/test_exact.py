@@ -59,9 +59,9 @@ def test_layers_equal_int64_arithmetic() -> None:
         integers, shift = quantise_weight(layer.weight.detach())
         bias = (layer.bias.detach() * 256).round().long()
         # FORMAT.md: floor(sum * 2^-s + b/16 + 1/2), here over a common denominator of 2^(s + 4).
-        total = torch.nn.functional.conv2d(
-            x.double(), integers.double(), padding=kernel // 2, groups=groups
-        ).long() * 16
+        total = (
+            torch.nn.functional.conv2d(x.double(), integers.double(), padding=kernel // 2, groups=groups).long() * 16
+        )
         scale = (2 ** shift.long()).view(-1, 1, 1)
         expected = torch.div(total + bias.view(-1, 1, 1) * scale + 8 * scale, 16 * scale, rounding_mode="floor")
         assert torch.equal(layer(x.float()).long(), expected)
@@ -80,7 +80,7 @@ def test_shipped_model_is_within_bounds_and_survives_loading() -> None:
     assert max(vae.prior.check_bounds().values()) < 1
     for name, module in vae.named_modules():
         if isinstance(module, ExactConv):
-            integers, shift = quantise_weight(module.weight.detach())
+            integers, _shift = quantise_weight(module.weight.detach())
             assert np.array_equal(integers.numpy(), model.tensors[f"{name}.weight"])
             weight, bias = model.exact_layer(name)
             assert np.array_equal(module.exact_weight().detach().numpy(), weight)

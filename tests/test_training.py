@@ -106,9 +106,7 @@ def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
     second.start()
     assert second.step == 2
     steps(second, [0.2, 0.3])
-    for (name, a), b in zip(
-        whole.modules.state_dict().items(), second.modules.state_dict().values(), strict=True
-    ):
+    for (name, a), b in zip(whole.modules.state_dict().items(), second.modules.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
 
 
@@ -127,7 +125,7 @@ def trained(store: PictureStore, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 def test_training_lowers_the_loss(trained: tuple[Trainer, Path]) -> None:
     trainer, _ = trained
-    rows = list(csv.DictReader(open(trainer.run / "train.csv")))
+    rows = list(csv.DictReader((trainer.run / "train.csv").read_text().splitlines()))
     losses = [float(row["loss"]) for row in rows]
     assert len(losses) > 5
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:2])
@@ -172,7 +170,16 @@ def test_warm_start_keeps_the_model(trained: tuple[Trainer, Path], tmp_path: Pat
 def test_train_command(pictures: Path, tmp_path: Path, picture_file: Path) -> None:
     """Train for seconds, resume, and code with what it exports."""
     command = [sys.executable, "-m", "vaecodec", "train", str(pictures), "--minutes", "0.1", "--crop", "64"]
-    command += ["--threads", "1", "--final-crop", "64", "--run", str(tmp_path / "run"), "-o", str(tmp_path / "mine.safetensors")]
+    command += [
+        "--threads",
+        "1",
+        "--final-crop",
+        "64",
+        "--run",
+        str(tmp_path / "run"),
+        "-o",
+        str(tmp_path / "mine.safetensors"),
+    ]
     for minutes in ("0.1", "0.15"):
         command[command.index("--minutes") + 1] = minutes
         run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -18,6 +18,14 @@ PAD = 2 * PATCH
 HYPER_STRIDE = 4
 """One hyper latent position covers HYPER_STRIDE x HYPER_STRIDE latent positions."""
 
+CORRECTION = 0.1
+"""Factor on what the nets add to the linear block transforms. Corrections are small next to the activations that make
+them: without it the steps of the optimizer are larger than the corrections, and the nets never get to work."""
+PIXEL_SCALE = 4.0
+"""Brings pixels to about unit variance for the stem of the analysis."""
+LEAK = 0.1
+"""Slope of the leaky rectifier below zero."""
+
 STEPS = 4
 """Number of context steps; also the number of channel groups and of positions in a quad."""
 STEP_POSITION = (0, 3, 1, 2)

@@ -39,9 +39,7 @@ def split_slots(y: NDArray) -> list[NDArray]:
     """Latents (M, h, w), h and w even -> the four slots (M, h/2, w/2) in decoding order."""
     m, h, w = y.shape
     quads = y.reshape(m // 4, 4, h // 2, 2, w // 2, 2).transpose(3, 5, 0, 1, 2, 4).reshape(4, m // 4, 4, h // 2, w // 2)
-    return [
-        np.stack([quads[p, :, p ^ first] for p in range(4)]).reshape(m, h // 2, w // 2) for first in STEP_POSITION
-    ]
+    return [np.stack([quads[p, :, p ^ first] for p in range(4)]).reshape(m, h // 2, w // 2) for first in STEP_POSITION]
 
 
 def join_slots(slots: list[NDArray]) -> NDArray:
@@ -126,5 +124,5 @@ class Prior:
         return np.clip(index, 0, SCALES - 1).astype(np.uint8)
 
     def dequantise(self, values: Integers) -> Float:
-        """Quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol -> y_hat."""
-        return values.astype(np.float32) / (SYMBOL_UNIT * self.symbol_gain * self.norm_gain)
+        """Quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol -> normalised latents v_hat."""
+        return values.astype(np.float32) / (SYMBOL_UNIT * self.symbol_gain)

@@ -8,6 +8,7 @@ all groups of the same call, as one uniform 16-bit symbol.
 from __future__ import annotations
 
 import functools
+import itertools
 
 import constriction
 import numpy as np
@@ -94,7 +95,7 @@ class Decoder:
 def _groups(ordered: NDArray) -> list[tuple[int, int, int]]:
     """Runs of equal table indices in a sorted array: (index, start, stop)."""
     bounds = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)] if len(ordered) else [0]
-    return [(int(ordered[a]), a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [(int(ordered[a]), a, b) for a, b in itertools.pairwise(bounds)]
 
 
 def check_tables(packed: PackedTables) -> bool:

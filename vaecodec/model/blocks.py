@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vaecodec.config import LEAK
+
 
 def space_to_depth(x: Tensor, size: int) -> Tensor:
     """(B, C, H, W) -> (B, size^2 * C, H/size, W/size), position in the square before channel (ONNX SpaceToDepth)."""
@@ -27,8 +29,6 @@ def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
     rows = table[low] * (1 - fraction) + table[low + 1] * fraction
     return rows[:, :, None, None]
 
-
-LEAK = 0.1
 
 
 def _initialised(layer: nn.Conv2d) -> nn.Conv2d:

@@ -113,10 +113,11 @@ class ContextStep(nn.Module):
             torch.cat([weight[:, part + (p ^ first) : part + m : 4] for part in (0, m) for first in known], 1)
             for p in range(4)
         ]
+        # One matrix product a quad position: torch is slow at grouped pointwise convolutions.
         b, _, h, w = slots[0].shape
         stacked = torch.stack([slot.reshape(b, 4, m // 4, h, w) for slot in slots], 2).reshape(b, 4, -1, h, w)
-        inputs = torch.cat([stacked, stacked.abs()], 2).reshape(b, -1, h, w)
-        return depth_to_space(F.conv2d(inputs, torch.cat(at_position), groups=4), 2)
+        inputs = torch.cat([stacked, stacked.abs()], 2).flatten(3)
+        return depth_to_space((torch.stack(at_position)[..., 0, 0] @ inputs).reshape(b, -1, h, w), 2)
 
     def forward(self, features: Tensor, slots: list[Tensor], bias: Tensor) -> tuple[Tensor, Tensor]:
         """features (B, H, h, w) levels; `step` slots (B, M, h/2, w/2) levels; bias (B, K, 1, 1) levels.
@@ -137,18 +138,15 @@ class ContextStep(nn.Module):
         """Output layer, evaluated only for the group that each position has in this step."""
         m = self.latents
         groups = [p ^ STEP_POSITION[self.step] for p in range(4)]
-        weight = self.out.exact_weight().reshape(2, m, -1, 1, 1)
-        bias = self.out.exact_bias().reshape(2, m)
-        weight = torch.stack([weight[:, g::4] for g in groups], 1).flatten(0, 2)
-        bias = torch.stack([bias[:, g::4] for g in groups], 1).flatten()
-        k = h.shape[1]
-        quads = space_to_depth(h, 2)
-        half = 4 * (m // 4)
-        # Two grouped convolutions (means, then scales), so that both outputs come in slot order.
-        mean = F.conv2d(quads, weight[:half].reshape(half, k, 1, 1), bias[:half] + 0.5, groups=4)
-        index = F.conv2d(quads, weight[half:].reshape(half, k, 1, 1), bias[half:] + 0.5, groups=4)
-        mean = clamp_ste(floor_ste(mean), -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, clamp_ste(floor_ste(index), -INDEX_LIMIT, INDEX_LIMIT)
+        weight = self.out.exact_weight().reshape(2, m, -1)
+        bias = self.out.exact_bias().reshape(2, m, 1)
+        weight = torch.stack([weight[:, g::4] for g in groups], 1)  # (2, 4, M/4, K)
+        bias = torch.stack([bias[:, g::4] for g in groups], 1)
+        b, k, height, width = h.shape
+        quads = space_to_depth(h, 2).reshape(b, 1, 4, k, -1)
+        outputs = floor_ste(weight @ quads + (bias + 0.5)).reshape(b, 2, m, height // 2, width // 2)
+        mean = clamp_ste(outputs[:, 0], -MEAN_LIMIT, MEAN_LIMIT)
+        return mean, clamp_ste(outputs[:, 1], -INDEX_LIMIT, INDEX_LIMIT)
 
 
 class Prior(nn.Module):

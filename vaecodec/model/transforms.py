@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaecodec.config import PATCH, ModelConfig
+from vaecodec.config import CORRECTION, PATCH, PIXEL_SCALE, ModelConfig
 from vaecodec.model.blocks import (
     Block,
     activation,
@@ -19,6 +19,7 @@ from vaecodec.model.blocks import (
     pointwise,
     space_to_depth,
 )
+
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
@@ -43,13 +44,16 @@ class AnalysisTransform(nn.Module):
         self.head = _zero(pointwise(d, m))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        h = self.stem(space_to_depth(x, 8)) * interpolate_anchors(self.rate, t).exp2()
+        h = self.stem(space_to_depth(x * PIXEL_SCALE, 8)) * interpolate_anchors(self.rate, t).exp2()
         h = self.down(space_to_depth(self.blocks(h), 2))
-        return self.head(self.deep_blocks(h)) + self.linear(space_to_depth(x, PATCH))
+        return CORRECTION * self.head(self.deep_blocks(h)) + self.linear(space_to_depth(x, PATCH))
 
 
 class SynthesisTransform(nn.Module):
-    """y_hat (B, M, h, w), t (B,) -> x_hat (B, 3, 16h, 16w), RGB around [-0.5, 0.5], not clipped."""
+    """v_hat (B, M, h, w) normalised latents, y_hat the same in units of y, t (B,) -> x_hat (B, 3, 16h, 16w).
+
+    RGB around [-0.5, 0.5], not clipped. The nets see v_hat, in which all channels weigh alike.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -62,10 +66,10 @@ class SynthesisTransform(nn.Module):
         self.blocks = nn.Sequential(*(Block(c) for _ in range(config.blocks)))
         self.head = _zero(pointwise(c, 3 * 64))
 
-    def forward(self, y_hat: Tensor, t: Tensor) -> Tensor:
-        h = depth_to_space(self.up(self.deep_blocks(self.stem(y_hat))), 2)
+    def forward(self, v_hat: Tensor, y_hat: Tensor, t: Tensor) -> Tensor:
+        h = depth_to_space(self.up(self.deep_blocks(self.stem(v_hat))), 2)
         h = self.blocks(h * interpolate_anchors(self.rate, t).exp2())
-        return depth_to_space(self.head(h), 8) + depth_to_space(self.linear(y_hat), PATCH)
+        return CORRECTION * depth_to_space(self.head(h), 8) + depth_to_space(self.linear(y_hat), PATCH)
 
 
 class HyperAnalysis(nn.Module):

@@ -119,7 +119,7 @@ class VAE(nn.Module):
         with torch.autocast(device, enabled=False):
             y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
-            x_hat = self.synthesis(y_hat / (norm * gain), t).float()
+            x_hat = self.synthesis(y_hat / gain, y_hat / (norm * gain), t).float()
         return Prediction(x_hat, latents, means, scales, hyper_latents, y_hat)
 
     def context(
@@ -135,7 +135,8 @@ class VAE(nn.Module):
             mean = floor_ste(mean * g * (SYMBOL_UNIT / MEAN_UNIT) + 0.5) / SYMBOL_UNIT
             index = floor_ste(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE)
             scale = SCALE_MIN * torch.exp2(clamp_ste(index, 0, SCALES - 1) / SCALES_PER_OCTAVE)
-            y_hat = round_ste(y - mean) + mean
+            # Index 0 says "certainly zero": the codec does not code such latents but takes their means.
+            y_hat = torch.where(index >= 1, round_ste(y - mean), 0) + mean
             slots.append((y_hat, mean, scale))
             if step < STEPS - 1:
                 decoded.append(signed_levels(round_ste(y_hat / g * LEVELS_PER_UNIT)))

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT, PATCH, STEP_POSITION
+from vaecodec.config import (
+    CORRECTION,
+    INDEX_LIMIT,
+    LEAK,
+    LEVEL,
+    MEAN_LIMIT,
+    OCTAVE,
+    PATCH,
+    PIXEL_SCALE,
+    STEP_POSITION,
+)
 from vaecodec.runtime.onnx_graph import UINT8, Graph
 from vaecodec.runtime.store import ModelFile
-
-LEAK = 0.1
 
 
 class _Float:
@@ -17,10 +25,11 @@ class _Float:
     def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
         self.graph, self.model, self.net = graph, model, net
 
-    def conv(self, x: str, layer: str) -> str:
-        weight = self.model.float_tensor(f"{self.net}.{layer}.weight")
-        groups = weight.shape[0] if weight.shape[-1] == 3 else 1
-        return self.graph.conv(x, weight, self.model.float_tensor(f"{self.net}.{layer}.bias"), groups)
+    def conv(self, x: str, layer: str, scale_in: float = 1.0, scale_out: float = 1.0) -> str:
+        """A layer, with factors on its input and output folded into its weights."""
+        weight = self.model.float_tensor(f"{self.net}.{layer}.weight") * (scale_in * scale_out)
+        bias = self.model.float_tensor(f"{self.net}.{layer}.bias") * scale_out
+        return self.graph.conv(x, weight, bias, weight.shape[0] if weight.shape[-1] == 3 else 1)
 
     def act(self, x: str) -> str:
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
@@ -61,24 +70,25 @@ def analysis(model: ModelFile) -> bytes:
     rate = g.input("rate", [1, config.channels, 1, 1])
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
-    h = g.node("Mul", net.conv(g.space_to_depth(x, 8), "stem"), rate)
+    h = g.node("Mul", net.conv(g.space_to_depth(x, 8), "stem", scale_in=PIXEL_SCALE), rate)
     h = net.conv(g.space_to_depth(net.blocks(h, "blocks", config.blocks), 2), "down")
-    h = net.conv(net.blocks(h, "deep_blocks", config.deep_blocks), "head")
+    h = net.conv(net.blocks(h, "deep_blocks", config.deep_blocks), "head", scale_out=CORRECTION)
     y = g.node("Add", h, net.conv(g.space_to_depth(x, PATCH), "linear"))
     g.output(y, "y", [1, config.latents, "h", "w"])
     return g.serialize()
 
 
 def synthesis(model: ModelFile) -> bytes:
-    """y_hat (1, M, h, w), rate (1, C, 1, 1) -> pixels (1, 16h, 16w, 3) uint8."""
+    """v_hat (1, M, h, w), rate (1, C, 1, 1) -> pixels (1, 16h, 16w, 3) uint8."""
     config, g = model.config, Graph("synthesis")
     net = _Float(g, model, "synthesis")
-    y_hat = g.input("y_hat", [1, config.latents, "h", "w"])
+    v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
     rate = g.input("rate", [1, config.channels, 1, 1])
-    h = net.blocks(net.conv(y_hat, "stem"), "deep_blocks", config.deep_blocks)
+    h = net.blocks(net.conv(v_hat, "stem"), "deep_blocks", config.deep_blocks)
     h = net.blocks(g.node("Mul", g.depth_to_space(net.conv(h, "up"), 2), rate), "blocks", config.blocks)
-    linear = g.depth_to_space(net.conv(y_hat, "linear"), PATCH)
-    x = g.node("Add", g.depth_to_space(net.conv(h, "head"), 8), linear)
+    y_per_v = np.exp2(-model.float_tensor("norm") / OCTAVE)[:, None, None]
+    linear = g.depth_to_space(net.conv(g.node("Mul", v_hat, g.constant(y_per_v)), "linear"), PATCH)
+    x = g.node("Add", g.depth_to_space(net.conv(h, "head", scale_out=CORRECTION), 8), linear)
     x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
     x = g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8)
     g.output(g.node("Transpose", x, perm=[0, 2, 3, 1]), "pixels", [1, "H", "W", 3], UINT8)
@@ -150,4 +160,3 @@ def context_step(model: ModelFile, step: int) -> bytes:
         y = g.clip(g.node("Floor", g.conv(quads, w, b + 0.5, groups=4)), -limit, limit)
         g.output(y, name, [1, m, "i", "j"])
     return g.serialize()
-

@@ -37,6 +37,6 @@ class Nets(Protocol):
         """
         ...
 
-    def synthesis(self, y_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        """Dequantised latents (M, h, w) -> RGB (16h, 16w, 3)."""
+    def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
+        """Dequantised normalised latents (M, h, w) -> RGB (16h, 16w, 3)."""
         ...

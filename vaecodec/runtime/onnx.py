@@ -63,5 +63,5 @@ class OnnxNets:
         mean, index = self._run("context_step", step, **inputs)
         return mean, index
 
-    def synthesis(self, y_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        return self._run("synthesis", y_hat=y_hat, rate=np.exp2(self._rate("synthesis", rate)))[0]
+    def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
+        return self._run("synthesis", v_hat=v_hat, rate=np.exp2(self._rate("synthesis", rate)))[0]

@@ -31,9 +31,7 @@ class EntropyModels(nn.Module):
         z = prediction.hyper_latents
         b, _, h, w = z.shape
         _, z_likelihood = self.bottleneck(z.reshape(b // self.anchors, -1, h, w), training=self.training)
-        _, y_likelihood = self.gaussian(
-            prediction.latents, prediction.scales, prediction.means, training=self.training
-        )
+        _, y_likelihood = self.gaussian(prediction.latents, prediction.scales, prediction.means, training=self.training)
         z_bits = -z_likelihood.log2().reshape(b, -1).sum(1)
         return z_bits, -y_likelihood.log2().reshape(b, -1).sum(1)
 

@@ -49,9 +49,7 @@ def _table_tensors(name: str, tables: PackedTables) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def export_model(
-    vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[float, float] | None = None
-) -> None:
+def export_model(vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[float, float] | None = None) -> None:
     """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite."""
     vae.prior.check_bounds()
     tensors = _exact_tensors(vae)
@@ -63,7 +61,7 @@ def export_model(
     tensors |= _table_tensors("latent", gaussian_tables())
     tensors |= _table_tensors("hyper", hyper_tables(entropy.hyper_probabilities().double().cpu().numpy()))
     for name, (dtype, shape) in expected_tensors(vae.config).items():
-        assert tensors[name].dtype == dtype and tensors[name].shape == shape, name
+        assert (tensors[name].dtype, tensors[name].shape) == (dtype, shape), name
     metadata = {"format": "vaecodec-model-1", "config": vae.config.to_json()}
     if bpp_range:
         metadata["bpp_range"] = f"{bpp_range[0]:.4f} {bpp_range[1]:.4f}"

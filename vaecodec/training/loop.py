@@ -35,6 +35,9 @@ class TrainOptions:
     final_crop: int = 256
     final_share: float = 0.3
     """Last share of the run that uses final_crop: the hyperprior sees little in small crops."""
+    hyper_warmup: float = 0.3
+    """First share of the run in which the price of the bits of z rises to its full height: were it full from the
+    start, z would collapse to zero before the prior has learned to make use of it."""
     warmup_steps: int = 300
     clip_norm: float = 5.0
     save_minutes: float = 5.0
@@ -116,7 +119,7 @@ class Trainer:
         with open(self.run / "train.csv", "a", newline="") as file:
             log = csv.writer(file)
             if file.tell() == 0:
-                log.writerow("step seconds learning_rate loss z_bpp y_bpp psnr gradient".split())
+                log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "psnr", "gradient"])
             while self.elapsed < budget:
                 share = self.elapsed / budget
                 loss, gradient = self._step(share)
@@ -149,7 +152,8 @@ class Trainer:
         bins = torch.arange(count) % anchors
         t = (bins + torch.rand(count) - 0.5).clamp(0, anchors - 1).to(options.device)
         prediction = self.vae(x, t, options.bf16)
-        loss = rate_distortion(self.config, x, t, prediction, *self.entropy(prediction))
+        hyper_weight = min(1.0, 0.02 + share / options.hyper_warmup) if options.hyper_warmup else 1.0
+        loss = rate_distortion(self.config, x, t, prediction, *self.entropy(prediction), hyper_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         gradient = nn.utils.clip_grad_norm_(self.modules.parameters(), options.clip_norm)

@@ -33,13 +33,22 @@ def anchors_to_lambda(config: ModelConfig, t: Tensor) -> Tensor:
 
 
 def rate_distortion(
-    config: ModelConfig, x: Tensor, t: Tensor, prediction: Prediction, z_bits: Tensor, y_bits: Tensor
+    config: ModelConfig,
+    x: Tensor,
+    t: Tensor,
+    prediction: Prediction,
+    z_bits: Tensor,
+    y_bits: Tensor,
+    hyper_weight: float = 1.0,
 ) -> Loss:
-    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is the squared error of unclipped RGB."""
+    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is the squared error of unclipped RGB.
+
+    `hyper_weight` below 1 makes the bits of z cheap, as at the start of a training.
+    """
     pixels = x.shape[2] * x.shape[3]
     mse = (x - prediction.x_hat).square().flatten(1).mean(1) * 255**2
     lambdas = anchors_to_lambda(config, t)
     weight = (lambdas / config.lambda_min) ** WEIGHT_EXPONENT
     z_bpp, y_bpp = z_bits / pixels, y_bits / pixels
-    total = (weight * (z_bpp + y_bpp + lambdas * mse)).mean()
+    total = (weight * (hyper_weight * z_bpp + y_bpp + lambdas * mse)).mean()
     return Loss(total, z_bpp.detach(), y_bpp.detach(), mse.detach())

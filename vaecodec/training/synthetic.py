@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-_WORDS = "the quick brown fox jumps over lazy dogs 0123456789 vaecodec lambda rate".split()
+_WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "0123456789", "vaecodec", "lambda", "rate"]
 
 
 def _colour(random: np.random.Generator) -> np.ndarray:
