@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.bitstream.coder import VALUE_LIMIT, Decoder, Encoder
+from vaecodec.bitstream.coder import Decoder, Encoder
 from vaecodec.bitstream.container import Container, Section, deflate, inflate, read_container, write_container
 from vaecodec.config import HYPER_LIMIT, HYPER_STRIDE, PAD, PATCH, QUALITY_UNIT, SYMBOL_UNIT
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
 from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, check_pixels, to_picture, to_pil
 from vaecodec.prior import Prior, split_slots
+from vaecodec.quantise import Quantiser
 from vaecodec.rate import RatePosition, quality_units
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile, load_model, load_model_for
@@ -82,6 +83,10 @@ class Codec:
         """The model that this codec encodes with."""
         return load_model(self._name)
 
+    @functools.cached_property
+    def _quantiser(self) -> Quantiser:
+        return Quantiser(self.model.latent_tables.packed)
+
     def _nets(self, model: ModelFile) -> Nets:
         if model.identity not in self._loaded:
             self._loaded[model.identity] = (model, load_nets(model, *self._backend))
@@ -123,7 +128,7 @@ class Codec:
         """RGB (H, W, 3), quality in 1/QUALITY_UNIT -> (hyper stream, latent stream, quantised latents)."""
         nets, timing = self._nets(self.model), Timing()
         rate = RatePosition.of_quality(units, self.model.config.anchors)
-        prior = Prior(self.model, nets, rate)
+        prior, quantise = Prior(self.model, nets, rate), self._quantiser
 
         started = time.perf_counter()
         v = nets.analysis(_pad_to(rgb, PAD, axes=(0, 1)), rate) * prior.norm_gain
@@ -141,10 +146,8 @@ class Codec:
         timing.add("entropy", started)
 
         def code_step(step: int, mean: NDArray[np.int64], index: NDArray[np.uint8]) -> NDArray[np.int32]:
-            symbols = np.rint(targets[step] - mean.astype(np.float32) / SYMBOL_UNIT)
-            symbols = np.clip(symbols, -VALUE_LIMIT, VALUE_LIMIT).astype(np.int32)
+            symbols = quantise(targets[step] - mean.astype(np.float32) / SYMBOL_UNIT, index)
             coded = index > 0
-            symbols[~coded] = 0
             entropy_started = time.perf_counter()
             encoder.encode(symbols[coded], index[coded], self.model.latent_tables)
             timing.add("entropy", entropy_started)

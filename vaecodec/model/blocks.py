@@ -30,7 +30,6 @@ def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
     return rows[:, :, None, None]
 
 
-
 def _initialised(layer: nn.Conv2d) -> nn.Conv2d:
     """Variance-preserving weights and no bias: with torch's default the signal of the image drowns in the biases
     after a few layers, and the hyper latents start, and stay, constant."""

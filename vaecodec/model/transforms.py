@@ -21,7 +21,6 @@ from vaecodec.model.blocks import (
 )
 
 
-
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
     """Start a branch at zero: the model begins as the linear block transform."""
     nn.init.zeros_(layer.weight)

@@ -164,7 +164,7 @@ class Trainer:
 
     def _figures(self, loss: Loss, gradient: Tensor) -> list[float]:
         psnr = (10 * torch.log10(255**2 / loss.mse.clamp(min=1e-3))).mean()
-        tensors = (loss.total, loss.z_bpp.mean(), loss.y_bpp.mean(), psnr, gradient)
+        tensors = (loss.cost, loss.z_bpp.mean(), loss.y_bpp.mean(), psnr, gradient)
         values = [round(float(value.detach()), 4) for value in tensors]
         return [self.step, round(self.elapsed, 1), round(self.optimizer.param_groups[2]["lr"], 7), *values]
 
