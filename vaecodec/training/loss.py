@@ -22,7 +22,8 @@ mean of PSNRs rewards."""
 
 @dataclass
 class Loss:
-    """total (): what is minimised, cost () its plain mean; z_bpp, y_bpp, mse (B,): bits a pixel and mean squared error on the 0..255 scale."""
+    """total (): what is minimised; cost (): its plain mean; z_bpp, y_bpp, mse (B,): bits a pixel and mean squared error
+    on the 0..255 scale."""
 
     total: Tensor
     cost: Tensor
