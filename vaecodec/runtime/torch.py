@@ -12,6 +12,7 @@ from vaecodec.errors import BackendError
 from vaecodec.model.exact import ExactConv
 from vaecodec.model.vae import VAE
 from vaecodec.rate import RatePosition
+from vaecodec.runtime.check import check_exact
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
 
@@ -46,6 +47,8 @@ class TorchNets:
             self._vae = load_vae(model).to(self._device)
         except (RuntimeError, AssertionError) as error:
             raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
+        if self._device.type != "cpu":
+            check_exact(self, TorchNets(model), model.config)
 
     def _in(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))[None].to(self._device)
