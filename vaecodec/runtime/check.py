@@ -1,4 +1,4 @@
-"""Known-answer check: a device that does not compute the exact prior like the CPU is refused before it codes anything."""
+"""Known-answer check: a device that does not compute the exact prior like the CPU is refused before it codes."""
 
 from __future__ import annotations
 
