@@ -20,8 +20,8 @@ from vaecodec.errors import VaecodecError
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
 @click.option("--config", type=click.Choice(list(CONFIGS)), default="fast", show_default=True, help="Model size.")
 @click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path).")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True, help="Peak rate.")
-@click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1.5e-3, show_default=True, help="Peak rate.")
+@click.option("--batch", type=click.IntRange(8, 4096), default=16, show_default=True, help="Crops a step.")
 @click.option("--crop", type=click.IntRange(64, 1024), default=128, show_default=True, help="Pixels, multiple of 64.")
 @click.option("--final-crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="In the last part.")
 @click.option("--device", default="cpu", show_default=True, help="Torch device, such as cuda.")
@@ -65,6 +65,7 @@ def train(
     store = PictureStore.build(data, run / "pictures")
     options = TrainOptions(
         minutes=minutes,
+        hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
         learning_rate=lr,
         batch=batch,
         crop=crop,

@@ -28,18 +28,18 @@ class TrainOptions:
     """How to train. `minutes` is wall-clock time of the whole run, resumed parts included."""
 
     minutes: float
-    learning_rate: float = 2e-3
-    batch: int = 8
+    learning_rate: float = 1.5e-3
+    batch: int = 16
     """Crops of `crop` pixels a step, a multiple of the number of rate anchors; fewer of the larger final crops."""
     crop: int = 128
     final_crop: int = 256
-    final_share: float = 0.3
+    final_share: float = 0.2
     """Last share of the run that uses final_crop: the hyperprior sees little in small crops."""
-    hyper_warmup: float = 0.3
+    hyper_warmup: float = 0.25
     """First share of the run in which the price of the bits of z rises to its full height: were it full from the
     start, z would collapse to zero before the prior has learned to make use of it."""
     warmup_steps: int = 300
-    clip_norm: float = 5.0
+    clip_norm: float = 2.0
     save_minutes: float = 5.0
     validate_minutes: float = 15.0
     seed: int = 1
