@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import click
-from vaecodec.cli.options import check_target, codec_options, output_path, read_source, say, write_target
+from vaecodec.cli.options import (
+    check_target,
+    codec_options,
+    coded_source,
+    metadata_option,
+    output_path,
+    progress_bar,
+    say,
+    write_target,
+)
 
-from vaecodec.codec import Codec
-from vaecodec.picture import save_image
+from vaecodec.codec import Codec, Damage
+from vaecodec.files import Source
+from vaecodec.picture import Picture, save_image, to_pil
+from vaecodec.windows import Region
+
+DAMAGED = 3
+"""Exit code of a salvage that could not save everything."""
+
+
+class _RegionType(click.ParamType):
+    """X,Y,W,H in pixels."""
+
+    name = "X,Y,W,H"
+
+    def convert(self, value: str | Region, param: click.Parameter | None, context: click.Context | None) -> Region:
+        if isinstance(value, tuple):
+            return value
+        try:
+            x, y, width, height = (int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not four whole numbers, as in 0,0,640,480", param, context)
+        return x, y, width, height
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
+@click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
+@click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
+@metadata_option
 @codec_options
 def decode(
     source: str,
     target: str | None,
+    region: Region | None,
+    salvage: bool,
+    max_metadata: int,
     model: str | None,
     backend: str | None,
     device: str | None,
@@ -31,18 +67,35 @@ def decode(
 
     "-" is standard input or output (PNG).
     """
+    if salvage and region:
+        raise click.UsageError("--salvage and --region do not go together.")
     target = output_path(source, target, ".png")
     check_target(source, target, force)
     started = time.perf_counter()
-    data = read_source(source)
-    image = Codec(model, backend, device, threads, max_pixels).decode(data)
-    encoded, notes = save_image(image, Path(target).suffix or ".png")
+    codec = Codec(model, backend, device, threads, max_pixels, max_metadata)
+    damage = Damage()
+    with Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
+        if salvage:
+            picture, damage = codec.salvage(opened, progress)
+        else:
+            picture = codec.decode_picture(opened, region, progress)
+    encoded, notes = save_image(to_pil(picture), Path(target).suffix or ".png")
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)
-    width, height = image.size
-    say(
-        quiet,
-        f"{width}x{height}, {len(data)} -> {len(encoded)} bytes, {len(data) * 8 / (width * height):.3f} bpp, "
-        f"ratio {len(encoded) / len(data):.1f}, {time.perf_counter() - started:.2f} s",
-    )
+    pixels = picture.width * picture.height
+    # A region is not the whole file: its size says nothing about the rate.
+    sizes = "" if region else f", {opened.size} -> {len(encoded)} bytes, {opened.size * 8 / pixels:.3f} bpp"
+    say(quiet, f"{picture.width}x{picture.height}{sizes}, {time.perf_counter() - started:.2f} s")
+    if damage:
+        click.echo(f"vaecodec: {_losses(picture, damage)}", err=True)
+        sys.exit(DAMAGED)
+
+
+def _losses(picture: Picture, damage: Damage) -> str:
+    lost = [f"section {name}" for name in damage.sections]
+    if damage.groups:
+        share = 100 * damage.pixels / (picture.width * picture.height)
+        numbers = ", ".join(map(str, damage.groups[:20])) + (", ..." if len(damage.groups) > 20 else "")
+        lost.insert(0, f"{len(damage.groups)} of {damage.groups_total} groups ({numbers}), {share:.1f} % of the pixels")
+    return "lost: " + "; ".join(lost)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import click
 import numpy as np
-from vaecodec.cli.options import SUFFIX, check_target, codec_options, output_path, read_source, say, write_target
+from vaecodec.cli.options import (
+    SUFFIX,
+    check_target,
+    codec_options,
+    output_path,
+    progress_bar,
+    say,
+    write_target,
+)
 
 from vaecodec.codec import Codec
 from vaecodec.picture import to_picture
+from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
+
+TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
 
 @click.command()
@@ -23,12 +35,20 @@ from vaecodec.picture import to_picture
     show_default=True,
     help="From 1 (smallest) to 100 (best); fractions are allowed.",
 )
+@click.option(
+    "--tile",
+    type=click.Choice(list(TILES)),
+    default=str(1 << TILE_LOG2),
+    show_default=True,
+    help="Images with a longer side are cut into tiles of this many pixels, coded independently of each other.",
+)
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @codec_options
 def encode(
     source: str,
     target: str | None,
     quality: float,
+    tile: str,
     verify: bool,
     model: str | None,
     backend: str | None,
@@ -42,9 +62,10 @@ def encode(
     target = output_path(source, target, SUFFIX)
     check_target(source, target, force)
     started = time.perf_counter()
-    picture = to_picture(read_source(source) if source == "-" else source, max_pixels)
-    codec = Codec(model, backend, device, threads, max_pixels)
-    data = codec.encode_picture(picture, quality)
+    picture = to_picture(sys.stdin.buffer.read() if source == "-" else source, max_pixels)
+    codec = Codec(model, backend, device, threads, max_pixels, tile_log2=TILES[tile])
+    with progress_bar(quiet, "encoding") as progress:
+        data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:
         say(quiet, f"note: {note}")
     report = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import click
-from vaecodec.cli.options import read_source
+from vaecodec.cli.options import coded_source
 
 from vaecodec.codec import inspect
 
@@ -15,13 +15,15 @@ from vaecodec.codec import inspect
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool) -> None:
     """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
-    facts = inspect(read_source(source))
+    facts = inspect(coded_source(source))
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     model = facts["model"] or "not shipped here"
     click.echo(f"vaecodec file, version {facts['version']}")
     click.echo(f"image    {facts['width']}x{facts['height']} {facts['mode']}")
+    if facts["tile"]:
+        click.echo(f"tiles    {facts['groups']} of up to {facts['tile']}x{facts['tile']} pixels")
     click.echo(f"quality  {facts['quality']:g}")
     click.echo(f"model    {facts['model_identity']} ({model})")
     for name, part in [*facts["parts"].items(), ("total", facts)]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
-from vaecodec.codec import BACKENDS
+from vaecodec.bitstream.container import MAX_METADATA
 from vaecodec.errors import VaecodecError
-from vaecodec.files import read_input, write_whole
+from vaecodec.files import write_whole
 from vaecodec.picture import MAX_PIXELS
+from vaecodec.runtime import BACKENDS
 
 SUFFIX = ".vaec"
 
@@ -22,7 +25,7 @@ def codec_options(command: Callable) -> Callable:
         click.option("--model", metavar="NAME|PATH", help="Shipped model by name, or a model file."),
         click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
         click.option("--device", help="Device of the torch backend, such as cuda.  [default: cpu]"),
-        click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the nets.  [default: all cores]"),
+        click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
         click.option(
             "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
         ),
@@ -34,9 +37,35 @@ def codec_options(command: Callable) -> Callable:
     return command
 
 
-def read_source(source: str) -> bytes:
-    """Bytes of a path, or of standard input for "-"."""
-    return sys.stdin.buffer.read() if source == "-" else read_input(source)
+metadata_option = click.option(
+    "--max-metadata",
+    type=click.IntRange(0),
+    default=MAX_METADATA,
+    show_default=True,
+    help="Refuse larger EXIF, ICC and XMP blocks (bytes).",
+)
+
+
+def coded_source(source: str) -> str | BinaryIO:
+    """What a Source is made of: the path, or standard input for "-"."""
+    return sys.stdin.buffer if source == "-" else source
+
+
+@contextmanager
+def progress_bar(quiet: bool, label: str) -> Iterator[Callable[[float], None] | None]:
+    """A callback for the share done that draws a bar on a terminal, or None where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr, show_eta=True) as bar:
+        done = 0
+
+        def report(share: float) -> None:
+            nonlocal done
+            bar.update(round(share * 1000) - done)
+            done = round(share * 1000)
+
+        yield report
 
 
 def output_path(source: str, target: str | None, suffix: str) -> str:

@@ -150,16 +150,10 @@ def test_bad_inputs(tmp_path: Path, picture_file: Path) -> None:
     assert set(tmp_path.iterdir()) == before
 
 
-def test_decompression_bomb(tmp_path: Path, coded: Path) -> None:
-    import vaecodec as library
-    from vaecodec.bitstream.container import read_container, write_container
-
-    container = read_container(coded.read_bytes())
-    container.width = container.height = 1 << 20
+def test_decompression_bomb(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.vaec"
-    bomb.write_bytes(write_container(container))
+    bomb.write_bytes(b"VAEC" + bytes([2, 0]) + b"\x80\x80\x40" * 2 + (5000).to_bytes(2, "little") + bytes(12))
     assert "limit" in fails("decode", bomb, tmp_path / "out.png")
-    assert library.inspect(bomb.read_bytes())["width"] == 1 << 20
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -131,13 +131,12 @@ def test_a_device_that_computes_otherwise_is_refused() -> None:
 
 LATENTS = """
 import hashlib, sys, numpy as np, vaecodec
-from vaecodec.bitstream.container import read_container
 backend, threads, source = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if backend == "torch":
     import torch
     torch.backends.mkldnn.enabled = "no-onednn" not in sys.argv
 codec = vaecodec.Codec(backend=backend, threads=threads)
-_, values, _ = codec.decode_latents(read_container(open(source, "rb").read()))
+values = codec.decode_latents(source)
 print(hashlib.sha256(values.astype("<i4").tobytes()).hexdigest())
 """
 

@@ -4,7 +4,8 @@ picture -> transform -> prior -> entropy coder -> container, and back."""
 from __future__ import annotations
 
 import functools
-import time
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,53 +14,57 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.bitstream.coder import Decoder, Encoder
-from vaecodec.bitstream.container import VERSION, Container, Section, deflate, inflate, read_container, write_container
-from vaecodec.config import HYPER_LIMIT, HYPER_STRIDE, PAD, PATCH, QUALITY_UNIT, SYMBOL_UNIT
+from vaecodec.bitstream.container import (
+    MAX_METADATA,
+    VERSION,
+    Container,
+    Header,
+    Section,
+    Streams,
+    deflate,
+    inflate,
+    read_container,
+    write_container,
+)
+from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
-from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, check_pixels, to_picture, to_pil
-from vaecodec.prior import Prior, split_slots
-from vaecodec.quantise import Quantiser
-from vaecodec.rate import RatePosition, quality_units
+from vaecodec.files import Source
+from vaecodec.group import GroupCoder, Timing
+from vaecodec.parallel import Workers
+from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, to_picture, to_pil
+from vaecodec.prior import Integers
+from vaecodec.rate import quality_units
+from vaecodec.runtime import BACKENDS, load_nets
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile, load_model, load_model_for
+from vaecodec.tiles import TILE_LOG2, choose_tile
+from vaecodec.windows import Region, analyse_tile, synthesise
 
-BACKENDS = ("onnx", "torch")
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1."""
+METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
 @dataclass
-class Timing:
-    """Seconds that the last call spent in each stage."""
+class Damage:
+    """What salvage could not save: group numbers of `groups_total`, pixels filled with gray, names of sections."""
 
-    stages: dict[str, float] = field(default_factory=dict)
+    groups: list[int] = field(default_factory=list)
+    groups_total: int = 0
+    pixels: int = 0
+    sections: list[str] = field(default_factory=list)
 
-    def add(self, stage: str, started: float) -> None:
-        self.stages[stage] = self.stages.get(stage, 0.0) + time.perf_counter() - started
-
-
-def load_nets(model: ModelFile, backend: str | None, device: str | None, threads: int | None) -> Nets:
-    """Nets of a model on a backend: "onnx" (default) or "torch"; raises BackendError if it is not usable."""
-    if backend in (None, "onnx"):
-        if device not in (None, "cpu"):
-            raise BackendError(f"the onnx backend runs on the CPU, not on {device!r}; use the torch backend")
-        from vaecodec.runtime.onnx import OnnxNets
-
-        return OnnxNets(model, threads)
-    if backend == "torch":
-        try:
-            from vaecodec.runtime.torch import TorchNets
-        except ImportError as error:
-            raise BackendError("the torch backend needs torch: pip install 'vaecodec[torch]'") from error
-        return TorchNets(model, device or "cpu", threads)
-    raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.sections)
 
 
 class Codec:
-    """Encodes and decodes images; models are loaded when first needed and kept.
+    """Encodes and decodes images; models are loaded when first needed and kept. Threads may share one Codec.
 
     model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
     it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
-    device: for torch, such as "cuda"; threads: of the nets (default: all cores); max_pixels: limit on both sides.
+    device: for torch, such as "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
+    on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block.
     """
 
     def __init__(
@@ -69,32 +74,39 @@ class Codec:
         device: str | None = None,
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        max_metadata: int = MAX_METADATA,
+        tile_log2: int = TILE_LOG2,
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
-        self.max_pixels = max_pixels
+        self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
         self.timing = Timing()
         self._name = model
-        self._backend = (backend, device, threads)
-        self._loaded: dict[bytes, tuple[ModelFile, Nets]] = {}
+        self._backend = (backend, device)
+        self._workers = Workers(threads, parallel=backend != "torch")
+        self._loaded: dict[tuple[bytes, int | None], Nets] = {}
+        self._models: dict[bytes, ModelFile] = {}
+        self._lock = threading.Lock()
 
     @functools.cached_property
     def model(self) -> ModelFile:
         """The model that this codec encodes with."""
         return load_model(self._name)
 
-    @functools.cached_property
-    def _quantiser(self) -> Quantiser:
-        return Quantiser(self.model.latent_tables.packed)
-
-    def _nets(self, model: ModelFile) -> Nets:
-        if model.identity not in self._loaded:
-            self._loaded[model.identity] = (model, load_nets(model, *self._backend))
-        return self._loaded[model.identity][1]
+    def _coder(self, model: ModelFile, units: int, groups: int) -> GroupCoder:
+        """Several groups share the cores, a single one has its nets use all of them."""
+        threads = self._workers.threads_for(groups)
+        with self._lock:
+            self._models[model.identity] = model
+            if (model.identity, threads) not in self._loaded:
+                self._loaded[model.identity, threads] = load_nets(model, *self._backend, threads)
+            nets = self._loaded[model.identity, threads]
+        self.timing = Timing()
+        return GroupCoder(model, nets, units, self.timing)
 
     def _model_for(self, identity: bytes) -> ModelFile:
-        if identity in self._loaded:
-            return self._loaded[identity][0]
+        if identity in self._models:
+            return self._models[identity]
         if self._name is not None:
             if self.model.identity == identity:
                 return self.model
@@ -111,143 +123,152 @@ class Codec:
         """
         return self.encode_picture(to_picture(image, self.max_pixels), quality)
 
-    def encode_picture(self, picture: Picture, quality: float = 50) -> bytes:
-        units = quality_units(quality)
-        hyper_stream, latent_stream, _ = self.encode_latents(picture.rgb, units)
-        container = Container(
-            picture.width, picture.height, units, self.model.identity, hyper_stream, latent_stream, picture.gray
+    def encode_picture(self, picture: Picture, quality: float = 50, progress: Progress | None = None) -> bytes:
+        header = Header(
+            picture.width,
+            picture.height,
+            quality_units(quality),
+            self.model.identity,
+            picture.gray,
+            choose_tile(picture.width, picture.height, self.tile_log2),
         )
+        coder = self._coder(self.model, header.quality, len(header.grid))
+
+        def encode_tile(tile: int) -> Streams:
+            return coder.encode(analyse_tile(coder, header.grid, tile, picture.rgb))[0]
+
+        groups = list(self._workers.map(encode_tile, range(len(header.grid)), progress))
+        sections = {kind: deflate(data) for kind, name in METADATA if (data := getattr(picture, name))}
         if picture.alpha is not None:
-            container.sections[Section.ALPHA] = alpha_to_png(picture.alpha)
-        for kind, data in ((Section.EXIF, picture.exif), (Section.ICC, picture.icc), (Section.XMP, picture.xmp)):
-            if data:
-                container.sections[kind] = deflate(data)
-        return write_container(container)
-
-    def encode_latents(self, rgb: NDArray[np.uint8], units: int) -> tuple[bytes, bytes, NDArray[np.int64]]:
-        """RGB (H, W, 3), quality in 1/QUALITY_UNIT -> (hyper stream, latent stream, quantised latents)."""
-        nets, timing = self._nets(self.model), Timing()
-        rate = RatePosition.of_quality(units, self.model.config.anchors)
-        prior, quantise = Prior(self.model, nets, rate), self._quantiser
-
-        started = time.perf_counter()
-        v = nets.analysis(_pad_to(rgb, PAD, axes=(0, 1)), rate) * prior.norm_gain
-        timing.add("analysis", started)
-
-        started = time.perf_counter()
-        z = nets.hyper_analysis(_pad_to(v, HYPER_STRIDE, axes=(1, 2)), rate) * prior.hyper_symbol_gain
-        z = np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
-        targets = split_slots(v * prior.symbol_gain)
-        timing.add("hyper_analysis", started)
-
-        started = time.perf_counter()
-        hyper_encoder, encoder = Encoder(), Encoder()
-        hyper_encoder.encode(z.ravel(), prior.hyper_tables_index(z.shape).ravel(), self.model.hyper_tables)
-        timing.add("entropy", started)
-
-        def code_step(step: int, mean: NDArray[np.int64], index: NDArray[np.uint8]) -> NDArray[np.int32]:
-            symbols = quantise(targets[step] - mean.astype(np.float32) / SYMBOL_UNIT, index)
-            coded = index > 0
-            entropy_started = time.perf_counter()
-            encoder.encode(symbols[coded], index[coded], self.model.latent_tables)
-            timing.add("entropy", entropy_started)
-            return symbols
-
-        started, entropy = time.perf_counter(), timing.stages["entropy"]
-        values = prior.code(prior.features(z, *v.shape[1:]), code_step)
-        timing.add("prior", started + timing.stages["entropy"] - entropy)
-        streams = hyper_encoder.finish(), encoder.finish()
-        self.timing = timing
-        return *streams, values
+            sections = {Section.ALPHA: alpha_to_png(picture.alpha)} | sections
+        return write_container(header, groups, sections)
 
     # Decoding ---------------------------------------------------------------------------------------------------
 
-    def decode(self, data: bytes | bytearray | memoryview) -> Image.Image:
-        """Bytes of a .vaec file -> PIL image (L, LA, RGB or RGBA) with exif, icc_profile and xmp in `info`.
+    def decode(self, source: Any, region: Region | None = None) -> Image.Image:
+        """A .vaec file -> PIL image (L, LA, RGB or RGBA) with exif, icc_profile and xmp in `info`.
 
-        Raises FormatError for bytes that are no such file or damaged, ModelError if the model is not here.
+        source: bytes, path or binary file object. region: (x, y, width, height) in pixels; then only what it needs is
+        read and decoded, and the result equals that crop of the whole image. Raises FormatError for bytes that are
+        no such file or damaged, ModelError if the model is not here, ImageError for a region outside the image.
         """
-        return to_pil(self.decode_picture(data))
+        return to_pil(self.decode_picture(source, region))
 
-    def decode_picture(self, data: bytes | bytearray | memoryview) -> Picture:
-        container = read_container(data)
-        check_pixels(container.width, container.height, self.max_pixels)
-        model, values, rate = self.decode_latents(container)
-        nets = self._nets(model)
-        started = time.perf_counter()
-        rgb = nets.synthesis(Prior(model, nets, rate).dequantise(values), rate)
-        self.timing.add("synthesis", started)
-        picture = Picture(np.ascontiguousarray(rgb[: container.height, : container.width]), gray=container.gray)
-        sections = container.sections
-        if Section.ALPHA in sections:
+    def decode_picture(self, source: Any, region: Region | None = None, progress: Progress | None = None) -> Picture:
+        with Source(source) as opened:
+            return self._decode(read_container(opened, self.max_pixels), region, None, progress)
+
+    def salvage(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
+        """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
+
+        Raises FormatError if the header is damaged or no group is sound.
+        """
+        with Source(source) as opened:
+            container = read_container(opened, self.max_pixels, partial=True)
+            damage = Damage(groups_total=len(container.groups))
+            return self._decode(container, None, damage, progress), damage
+
+    def _decode(
+        self, container: Container, region: Region | None, damage: Damage | None, progress: Progress | None
+    ) -> Picture:
+        header = container.header
+        model = self._model_for(header.model)
+        coder = self._coder(model, header.quality, len(header.grid))
+        area = pixel_area(header, region)
+
+        def decode_group(index: int) -> NDArray[np.float32] | None:
+            tile = header.grid.tiles[index]
             try:
-                picture.alpha = alpha_from_png(sections[Section.ALPHA], container.width, container.height)
-            except ImageError as error:
-                raise FormatError(str(error)) from error
-        for kind, name in ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp")):
-            if kind in sections:
-                setattr(picture, name, inflate(sections[kind]))
+                values = coder.decode(container.group(index), tile.height, tile.width)
+            except FormatError:
+                if damage is None:
+                    raise
+                damage.groups.append(index)
+                return None
+            return coder.prior.dequantise(values)
+
+        rgb, lost = synthesise(coder, header.grid, area, decode_group, self._workers, progress)
+        if damage is not None:
+            damage.groups.sort()
+            damage.pixels = lost
+            if len(damage.groups) == damage.groups_total:
+                raise FormatError("no part of the image data is sound")
+        picture = Picture(rgb, gray=header.gray)
+        for kind in container.sections:
+            try:
+                self._attach(picture, container, kind, area)
+            except FormatError:
+                if damage is None:
+                    raise
+                damage.sections.append(kind.name.lower())
         return picture
 
-    def decode_latents(self, container: Container) -> tuple[ModelFile, NDArray[np.int64], RatePosition]:
-        """The part that is exact on every machine: (model, quantised latents (M, h, w) in 1/SYMBOL_UNIT, rate)."""
-        model, timing = self._model_for(container.model), Timing()
-        nets = self._nets(model)
-        rate = RatePosition.of_quality(container.quality, model.config.anchors)
-        prior = Prior(model, nets, rate)
-        height, width = (-(-side // PAD) * PAD // PATCH for side in (container.height, container.width))
-        z_shape = (model.config.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+    def _attach(self, picture: Picture, container: Container, kind: Section, area: tuple[slice, slice]) -> None:
+        """Decode a section into the picture."""
+        payload, header = container.section(kind), container.header
+        if kind == Section.ALPHA:
+            try:
+                picture.alpha = np.ascontiguousarray(alpha_from_png(payload, header.width, header.height)[area])
+            except ImageError as error:
+                raise FormatError(str(error)) from error
+        else:
+            setattr(picture, dict(METADATA)[kind], inflate(payload, self.max_metadata))
 
-        started = time.perf_counter()
-        hyper_decoder, decoder = Decoder(container.hyper_stream), Decoder(container.latent_stream)
-        z = hyper_decoder.decode(prior.hyper_tables_index(z_shape).ravel(), model.hyper_tables).reshape(z_shape)
-        hyper_decoder.finish()
-        timing.add("entropy", started)
+    def decode_latents(self, source: Any) -> Integers:
+        """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
+        with Source(source) as opened:
+            container = read_container(opened, self.max_pixels)
+            grid, model = container.header.grid, self._model_for(container.header.model)
+            coder = self._coder(model, container.header.quality, len(grid))
+            values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
-        def code_step(step: int, mean: NDArray[np.int64], index: NDArray[np.uint8]) -> NDArray[np.int32]:
-            symbols = np.zeros(index.shape, np.int32)
-            coded = index > 0
-            entropy_started = time.perf_counter()
-            symbols[coded] = decoder.decode(index[coded], model.latent_tables)
-            timing.add("entropy", entropy_started)
-            return symbols
+            def decode_group(index: int) -> None:
+                tile = grid.tiles[index]
+                values[(slice(None), *tile.slices)] = coder.decode(container.group(index), tile.height, tile.width)
 
-        started, entropy = time.perf_counter(), timing.stages["entropy"]
-        values = prior.code(prior.features(z, height, width), code_step)
-        timing.add("prior", started + timing.stages["entropy"] - entropy)
-        decoder.finish()
-        self.timing = timing
-        return model, values, rate
+            list(self._workers.map(decode_group, range(len(grid))))
+            return values
 
 
-def _pad_to(array: NDArray, multiple: int, axes: tuple[int, int]) -> NDArray:
-    """Repeat the last row and column up to a multiple."""
-    padding = [(0, 0)] * array.ndim
-    for axis in axes:
-        padding[axis] = (0, -array.shape[axis] % multiple)
-    return np.pad(array, padding, "edge") if any(after for _, after in padding) else array
+def pixel_area(header: Header, region: Region | None) -> tuple[slice, slice]:
+    """Rows and columns of a region (x, y, width, height), or of the whole image; raises ImageError if it leaves it."""
+    x, y, width, height = region or (0, 0, header.width, header.height)
+    if x < 0 or y < 0 or width < 1 or height < 1 or x + width > header.width or y + height > header.height:
+        raise ImageError(f"region {x},{y},{width},{height} is not within the image of {header.width}x{header.height}")
+    return slice(y, y + height), slice(x, x + width)
 
 
-def inspect(data: bytes | bytearray | memoryview) -> dict[str, Any]:
-    """What a .vaec file says of itself, without decoding it: size, quality, model, bytes and bpp of every part."""
-    container = read_container(data)
-    pixels = container.width * container.height
-    sizes = {"hyper latents": len(container.hyper_stream), "latents": len(container.latent_stream)}
-    sizes |= {kind.name.lower(): len(payload) for kind, payload in container.sections.items()}
-    total = memoryview(data).nbytes
-    sizes["header and checksum"] = total - sum(sizes.values())
+def inspect(source: Any, max_pixels: int = 1 << 60) -> dict[str, Any]:
+    """What a .vaec file says of itself, without decoding it: size, quality, model, bytes and bpp of every part.
+
+    All checksums are checked; raises FormatError if one fails.
+    """
+    with Source(source) as opened:
+        container = read_container(opened, max_pixels)
+        for kind in container.sections:
+            container.section(kind)
+        for index in range(len(container.groups)):
+            container.group(index)
+    header, total = container.header, opened.size
+    pixels = header.width * header.height
+    hyper = sum(container.hyper_bytes)
+    sizes = {"hyper latents": hyper, "latents": sum(part.size for part in container.groups) - hyper}
+    sizes |= {kind.name.lower(): part.size for kind, part in container.sections.items()}
+    sizes["header and checksums"] = total - sum(sizes.values())
     try:
-        model = load_model_for(container.model).name
+        model = load_model_for(header.model).name
     except ModelError:
         model = None
     return {
         "version": VERSION,
-        "width": container.width,
-        "height": container.height,
-        "mode": ("L" if container.gray else "RGB") + ("A" if Section.ALPHA in container.sections else ""),
-        "quality": container.quality / QUALITY_UNIT,
+        "width": header.width,
+        "height": header.height,
+        "mode": ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in container.sections else ""),
+        "quality": header.quality / QUALITY_UNIT,
         "model": model,
-        "model_identity": container.model.hex(),
+        "model_identity": header.model.hex(),
+        "groups": len(container.groups),
+        "tile": None if header.tile_log2 is None else 1 << header.tile_log2,
         "bytes": total,
         "bpp": total * 8 / pixels,
         "parts": {name: {"bytes": size, "bpp": size * 8 / pixels} for name, size in sizes.items()},

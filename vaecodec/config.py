@@ -18,11 +18,9 @@ PAD = 2 * PATCH
 HYPER_STRIDE = 4
 """One hyper latent position covers HYPER_STRIDE x HYPER_STRIDE latent positions."""
 
-CORRECTION = 0.1
-"""Factor on what the nets add to the linear block transforms. Corrections are small next to the activations that make
-them: without it the steps of the optimizer are larger than the corrections, and the nets never get to work."""
-PIXEL_SCALE = 4.0
-"""Brings pixels to about unit variance for the stem of the analysis."""
+RESIDUAL = 0.1
+"""Factor on what a block adds. The corrections to the linear transform are small next to the activations that make
+them: without it the steps of the optimizer are larger than the corrections, and the blocks never get to work."""
 LEAK = 0.1
 """Slope of the leaky rectifier below zero."""
 
@@ -64,6 +62,9 @@ INDEX_LIMIT = 32767
 HYPER_LIMIT = 64
 """Hyper latents are clamped to [-HYPER_LIMIT, HYPER_LIMIT]."""
 
+IDENTITY_BYTES = 4
+"""A stream names its model by the first bytes of the SHA-256 of the model file."""
+
 QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""
 QUALITY_MIN, QUALITY_MAX = 1, 100
@@ -74,12 +75,10 @@ class ModelConfig:
     """Sizes of one model; `fast` is these defaults."""
 
     name: str = "fast"
-    channels: int = 128
-    """Channels of the transform blocks at 1/8 resolution."""
-    blocks: int = 3
-    deep_channels: int = 256
-    """Channels of the transform blocks at 1/16 resolution."""
-    deep_blocks: int = 2
+    channels: int = 192
+    """Channels of the transform blocks at 1/8 resolution; 192 hold an 8x8 block of RGB whole."""
+    encoder_blocks: int = 3
+    decoder_blocks: int = 3
     latents: int = 320
     """Latent channels (a multiple of STEPS)."""
     hyper_channels: int = 128
@@ -107,19 +106,29 @@ class ModelConfig:
         return [self.lambda_min * ratio**i for i in range(self.anchors)]
 
     @property
+    def analysis_halo(self) -> int:
+        """Latent positions around a rectangle of latents whose pixels the analysis needs: a 3x3 layer at 1/8 for each
+        block."""
+        return -(-self.encoder_blocks // 2)
+
+    @property
+    def synthesis_halo(self) -> int:
+        """Latent positions around a rectangle of pixels that the synthesis needs."""
+        return -(-self.decoder_blocks // 2)
+
+    @property
     def kmac_per_pixel(self) -> dict[str, float]:
         """Multiply-accumulates in thousands per pixel of what encoding and decoding run."""
-        c, d, m = self.channels, self.deep_channels, self.latents
-        transform = (192 * c + self.blocks * (6 * c * c + 9 * c)) / 64
-        transform += (4 * c * d + self.deep_blocks * (6 * d * d + 9 * d) + d * m + 768 * m) / 256
+        c, m = self.channels, self.latents
+        ends, block = (192 * c + c * m) / 64, (6 * c * c + 9 * c) / 64
         h, k = self.hyper_channels, self.context_channels
         hyper = (2 * m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
         upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
         step = h * k + self.context_blocks * (k * k + 9 * k) + k * m // 2
         prior = (upward + STEPS * step + 3 * m * k) / 256
         return {
-            "encode": round((transform + hyper + prior) / 1000, 2),
-            "decode": round((transform + prior) / 1000, 2),
+            "encode": round((ends + self.encoder_blocks * block + hyper + prior) / 1000, 2),
+            "decode": round((ends + self.decoder_blocks * block + prior) / 1000, 2),
         }
 
     def to_json(self) -> str:

@@ -1,20 +1,74 @@
-"""Reading inputs and writing outputs whole or not at all."""
+"""Reading inputs piece by piece and writing outputs whole or not at all."""
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
+import threading
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from vaecodec.errors import VaecodecError
 
 
-def read_input(path: str | os.PathLike) -> bytes:
-    """All bytes of a file; raises VaecodecError with the reason if it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise VaecodecError(f"cannot read {path}: {error.strerror or error}") from error
+class Source:
+    """Random access to the bytes of memory, a path or a binary file object; safe to share by threads.
+
+    Of a seekable file only what is asked for is read; anything else is read whole at the start.
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._lock = threading.Lock()
+        self._owned = isinstance(data, str | os.PathLike)  # then close() closes what was opened here
+        self._view: memoryview | None = None
+        self._file: BinaryIO | None = None
+        if isinstance(data, Source):
+            self._view, self._file, self._lock = data._view, data._file, data._lock
+        elif isinstance(data, bytes | bytearray | memoryview):
+            self._view = memoryview(data).cast("B")
+        elif self._owned or hasattr(data, "read"):
+            self._open(data)
+        else:
+            raise VaecodecError(f"cannot read from a {type(data).__name__}")
+        self.size = len(self._view) if self._view is not None else self._end()
+
+    def _open(self, data: Any) -> None:
+        try:
+            file = open(data, "rb") if self._owned else data  # noqa: SIM115 (closed by close)
+            if file.seekable():
+                self._file = file
+            else:
+                self._view = memoryview(file.read())
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise VaecodecError(f"cannot read {data if self._owned else 'the input'}: {reason}") from error
+
+    def _end(self) -> int:
+        assert self._file is not None
+        return self._file.seek(0, io.SEEK_END)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`: fewer at the end. Raises VaecodecError where the file cannot be read."""
+        if self._view is not None:
+            return bytes(self._view[offset : offset + size])
+        assert self._file is not None
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(min(size, max(self.size - offset, 0)))
+        except OSError as error:
+            raise VaecodecError(f"cannot read the input: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        if self._owned and self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -> None:

@@ -14,8 +14,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 
-MAX_PIXELS = 1 << 25
-"""Default limit on the pixels of an image, for encoding and decoding (33 megapixels: some 6 GB of memory to encode)."""
+MAX_PIXELS = 1 << 27
+"""Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
 
 
 @dataclass
@@ -193,12 +193,13 @@ def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 def to_pil(picture: Picture) -> Image.Image:
     """L, LA, RGB or RGBA image; `info` holds exif, icc_profile and xmp where there are any."""
-    rgb = picture.rgb
+    samples = picture.rgb
     if picture.gray:
         # The synthesis knows nothing of gray: its three channels differ a little.
-        rgb = ((rgb.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8)[:, :, None]
-    samples = rgb if picture.alpha is None else np.concatenate([rgb, picture.alpha[:, :, None]], 2)
-    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+        samples = ((samples.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
+    image = Image.fromarray(samples)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
     for key, value in (("exif", picture.exif), ("icc_profile", picture.icc), ("xmp", picture.xmp)):
         if value is not None:
             image.info[key] = value

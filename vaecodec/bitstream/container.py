@@ -1,22 +1,26 @@
-"""The file: a small header, optional sections, two coded streams, a checksum. FORMAT.md specifies it byte by byte."""
+"""The file: a small header, optional sections, the coded groups, checksums. FORMAT.md specifies it byte by byte."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
-from vaecodec.config import QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
+from vaecodec.config import IDENTITY_BYTES, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
 from vaecodec.errors import FormatError
-from vaecodec.runtime.store import IDENTITY_BYTES
+from vaecodec.files import Source
+from vaecodec.tiles import TileGrid
 
 MAGIC = b"VAEC"
-VERSION = 1
-GRAY, HAS_SECTIONS = 1, 2
-MAX_SIDE = 1 << 24
-MAX_SECTION = 1 << 28
+VERSION = 2
+GRAY, HAS_SECTIONS, TILED = 1, 2, 4
+MAX_SIDE = 1 << 20
+MAX_LENGTH = 1 << 28
+"""Largest stream or section, in words or bytes."""
 MAX_METADATA = 1 << 24
-"""Largest metadata section once inflated, in bytes."""
+"""Default limit on a metadata section once inflated, in bytes."""
+CHECKSUM_BYTES = 4
 
 
 class Section(IntEnum):
@@ -29,18 +33,71 @@ class Section(IntEnum):
     XMP = 131
 
 
-@dataclass
-class Container:
-    """A parsed file. `quality` is in 1/QUALITY_UNIT; sections map known types to their payloads."""
+class Streams(NamedTuple):
+    """The two coded streams of a group, each a whole number of 32-bit words."""
+
+    hyper: bytes
+    latent: bytes
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before any coded data. `quality` is in 1/QUALITY_UNIT; `tile_log2` is None where the whole
+    image is one group."""
 
     width: int
     height: int
     quality: int
     model: bytes
-    hyper_stream: bytes
-    latent_stream: bytes
     gray: bool = False
-    sections: dict[Section, bytes] = field(default_factory=dict)
+    tile_log2: int | None = None
+
+    @property
+    def grid(self) -> TileGrid:
+        return TileGrid(self.width, self.height, self.tile_log2)
+
+
+class _Part(NamedTuple):
+    """Where a section or a group lies: its payload, followed by its checksum."""
+
+    offset: int
+    size: int
+
+
+@dataclass
+class Container:
+    """An opened file: the header is parsed and checked, sections and groups are read when they are asked for."""
+
+    header: Header
+    source: Source
+    sections: dict[Section, _Part]
+    groups: list[_Part]
+    hyper_bytes: list[int]
+    """Size of the hyper stream of each group."""
+    covered: int
+    """How many bytes from the start of the file the checksum of the only group covers besides the group itself."""
+
+    def section(self, kind: Section) -> bytes:
+        """Payload of a section; raises FormatError if it is damaged."""
+        part = self.sections[kind]
+        return self._checked(part, part.offset, f"the {kind.name.lower()} section")
+
+    def group(self, index: int) -> Streams:
+        """Streams of a group; raises FormatError naming the group if it is damaged."""
+        part = self.groups[index]
+        name = "the image data" if len(self.groups) == 1 else f"group {index} of {len(self.groups)}"
+        data = self._checked(part, part.offset - self.covered, name)[self.covered :]
+        return Streams(data[: self.hyper_bytes[index]], data[self.hyper_bytes[index] :])
+
+    def _checked(self, part: _Part, start: int, name: str) -> bytes:
+        end = part.offset + part.size
+        data = self.source.read(start, end - start + CHECKSUM_BYTES)
+        if len(data) < end - start + CHECKSUM_BYTES:
+            raise FormatError(f"the file is truncated: {name} is missing")
+        body, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+        if zlib.crc32(body) != int.from_bytes(checksum, "little"):
+            raise FormatError(f"the file is damaged: the checksum of {name} does not match")
+        return body
 
 
 def _varint(value: int) -> bytes:
@@ -52,17 +109,45 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-class _Reader:
-    """Reads fields one after another; every shortage is a FormatError."""
+def _with_checksum(data: bytes) -> bytes:
+    return data + zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little")
 
-    def __init__(self, data: memoryview) -> None:
-        self._data, self._at = data, 0
+
+def write_container(header: Header, groups: list[Streams], sections: dict[Section, bytes]) -> bytes:
+    """Bytes of a file; `groups` in raster order of the tiles."""
+    flags = GRAY * header.gray | HAS_SECTIONS * bool(sections) | TILED * (header.tile_log2 is not None)
+    parts = [MAGIC, bytes([VERSION, flags]), _varint(header.width), _varint(header.height)]
+    parts += [header.quality.to_bytes(2, "little"), header.model]
+    if header.tile_log2 is not None:
+        parts.append(bytes([header.tile_log2]))
+    if sections:
+        parts.append(_varint(len(sections)))
+        parts += [bytes([kind]) + _varint(len(payload)) for kind, payload in sections.items()]
+    for streams in groups:
+        parts += [_varint(len(stream) // 4) for stream in streams]
+    if not flags & (HAS_SECTIONS | TILED):
+        # A plain file saves the second length and a checksum: one covers all of it.
+        (streams,) = groups
+        return _with_checksum(b"".join(parts[:-1]) + streams.hyper + streams.latent)
+    payloads = [*sections.values(), *(streams.hyper + streams.latent for streams in groups)]
+    return b"".join(_with_checksum(part) for part in (b"".join(parts), *payloads))
+
+
+class _Reader:
+    """Reads header fields one after another; every shortage is a FormatError."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.at = source, 0
+        self._buffer, self._start = b"", 0
 
     def take(self, count: int) -> bytes:
-        if count > len(self._data) - self._at:
-            raise FormatError("the file is truncated")
-        self._at += count
-        return bytes(self._data[self._at - count : self._at])
+        if self.at + count > self._start + len(self._buffer):
+            self._buffer, self._start = self._source.read(self.at, max(count, 4096)), self.at
+        data = self._buffer[self.at - self._start : self.at - self._start + count]
+        if len(data) < count:
+            raise FormatError("the file is truncated within its header")
+        self.at += count
+        return data
 
     def byte(self) -> int:
         return self.take(1)[0]
@@ -79,79 +164,100 @@ class _Reader:
             if byte < 0x80:
                 return value
 
-    def rest(self) -> bytes:
-        return self.take(len(self._data) - self._at)
 
+def read_container(source: Source, max_pixels: int, partial: bool = False) -> Container:
+    """Parse and check the header; raises FormatError if it is foreign, of another version, truncated or damaged, or
+    if the image has more than `max_pixels`.
 
-def write_container(container: Container) -> bytes:
-    flags = GRAY * container.gray | HAS_SECTIONS * bool(container.sections)
-    parts = [MAGIC, bytes([VERSION, flags]), _varint(container.width), _varint(container.height)]
-    parts += [container.quality.to_bytes(2, "little"), container.model]
-    if container.sections:
-        parts.append(_varint(len(container.sections)))
-        for kind, payload in container.sections.items():
-            parts += [bytes([kind]), _varint(len(payload)), payload]
-    parts += [_varint(len(container.hyper_stream)), container.hyper_stream, container.latent_stream]
-    body = b"".join(parts)
-    return body + zlib.crc32(body).to_bytes(4, "little")
-
-
-def read_container(data: bytes | bytearray | memoryview) -> Container:
-    """Parse and check a file; raises FormatError if it is foreign, from a later version, truncated or damaged."""
-    view = memoryview(data).cast("B")
-    if not len(view):
+    `partial`: the end of the file may be missing or wrong, as when a damaged file is salvaged.
+    """
+    reader = _Reader(source)
+    start = source.read(0, len(MAGIC) + 1)
+    if not start:
         raise FormatError("the file is empty")
-    if bytes(view[: len(MAGIC)]) != MAGIC[: len(view)]:
+    if start[: len(MAGIC)] != MAGIC[: len(start)]:
         raise FormatError("not a vaecodec file")
-    if len(view) < len(MAGIC) + 5:
-        raise FormatError("the file is truncated")
-    if view[len(MAGIC)] != VERSION:
-        raise FormatError(f"format version {view[len(MAGIC)]} is not supported, only version {VERSION}")
-    if zlib.crc32(view[:-4]) != int.from_bytes(view[-4:], "little"):
-        raise FormatError("the file is truncated or damaged: its checksum does not match")
-    reader = _Reader(view[:-4])
-    reader.take(len(MAGIC) + 1)
+    reader.take(len(MAGIC))
+    if (version := reader.byte()) != VERSION:
+        raise FormatError(f"format version {version} is not supported, only version {VERSION}")
     flags = reader.byte()
-    if flags & ~(GRAY | HAS_SECTIONS):
+    header = _read_header(reader, flags, max_pixels)
+    lengths = _read_section_table(reader) if flags & HAS_SECTIONS else []
+    simple = not flags & (HAS_SECTIONS | TILED)
+    sizes = []
+    for _ in range(len(header.grid)):  # raises FormatError where tiles are missing, needless or of a wrong size
+        hyper = 4 * reader.varint(MAX_LENGTH)
+        # A plain file does not say the size of its last stream: it reaches up to the checksum at the end.
+        rest = source.size - CHECKSUM_BYTES - reader.at - hyper
+        sizes.append((hyper, rest if simple else 4 * reader.varint(MAX_LENGTH)))
+    covered = reader.at if simple else 0
+    at = reader.at
+    if not simple:
+        at += CHECKSUM_BYTES
+        head = source.read(0, at)
+        if len(head) < at or _with_checksum(head[:-CHECKSUM_BYTES]) != head:
+            raise FormatError("the file is damaged: the checksum of its header does not match")
+    sections = {}
+    for kind, size in lengths:
+        if kind is not None:
+            sections[kind] = _Part(at, size)
+        at += size + CHECKSUM_BYTES
+    groups = []
+    for hyper, latent in sizes:
+        if latent < 0 or latent % 4:
+            raise FormatError("the file is truncated: the image data is missing or no whole number of words")
+        groups.append(_Part(at, hyper + latent))
+        at += hyper + latent + CHECKSUM_BYTES
+    if not partial and at != source.size:
+        which = "truncated" if at > source.size else "followed by foreign bytes"
+        last = next((i for i, g in enumerate(groups) if g.offset + g.size + CHECKSUM_BYTES > source.size), None)
+        where = f": group {last} of {len(groups)} is incomplete" if last is not None and len(groups) > 1 else ""
+        raise FormatError(f"the file is {which}{where}")
+    return Container(header, source, sections, groups, [hyper for hyper, _ in sizes], covered)
+
+
+def _read_header(reader: _Reader, flags: int, max_pixels: int) -> Header:
+    if flags & ~(GRAY | HAS_SECTIONS | TILED):
         raise FormatError("the file uses features that this version does not know")
     width, height = reader.varint(MAX_SIDE), reader.varint(MAX_SIDE)
     if not width or not height:
         raise FormatError("the image has no pixels")
+    if width * height > max_pixels:
+        raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (--max-pixels)")
     quality = int.from_bytes(reader.take(2), "little")
     if not QUALITY_MIN * QUALITY_UNIT <= quality <= QUALITY_MAX * QUALITY_UNIT:
         raise FormatError("the quality in the file is out of range")
     model = reader.take(IDENTITY_BYTES)
-    sections = _read_sections(reader) if flags & HAS_SECTIONS else {}
-    hyper_stream = reader.take(reader.varint(MAX_SECTION))
-    return Container(width, height, quality, model, hyper_stream, reader.rest(), bool(flags & GRAY), sections)
+    return Header(width, height, quality, model, bool(flags & GRAY), reader.byte() if flags & TILED else None)
 
 
-def _read_sections(reader: _Reader) -> dict[Section, bytes]:
-    count, seen, sections = reader.varint(255), set(), {}
-    for _ in range(count):
+def _read_section_table(reader: _Reader) -> list[tuple[Section | None, int]]:
+    """Type (None: to be skipped) and size of each section."""
+    table: list[tuple[Section | None, int]] = []
+    seen = set()
+    for _ in range(reader.varint(255)):
         kind = reader.byte()
-        payload = reader.take(reader.varint(MAX_SECTION))
         if kind in seen:
             raise FormatError("a section appears twice")
         seen.add(kind)
-        if kind in Section.__members__.values() and kind != Section.OPTIONAL:
-            sections[Section(kind)] = payload
-        elif kind < Section.OPTIONAL:
+        known = kind in Section.__members__.values() and kind != Section.OPTIONAL
+        if not known and kind < Section.OPTIONAL:
             raise FormatError(f"the file has a section of unknown type {kind} that cannot be skipped")
-    return sections
+        table.append((Section(kind) if known else None, reader.varint(MAX_LENGTH)))
+    return table
 
 
 def deflate(data: bytes) -> bytes:
     return zlib.compress(data, 9)
 
 
-def inflate(data: bytes) -> bytes:
-    """Inflate a metadata section; raises FormatError if it is damaged or larger than MAX_METADATA."""
+def inflate(data: bytes, limit: int = MAX_METADATA) -> bytes:
+    """Inflate a metadata section; raises FormatError if it is damaged or larger than `limit`."""
     inflater = zlib.decompressobj()
     try:
-        result = inflater.decompress(data, MAX_METADATA)
+        result = inflater.decompress(data, limit)
     except zlib.error as error:
         raise FormatError("a metadata section is damaged") from error
-    if not inflater.eof:
-        raise FormatError("a metadata section is truncated or too large")
+    if not inflater.eof or inflater.unused_data:
+        raise FormatError("a metadata section is truncated, too large or followed by foreign bytes")
     return result

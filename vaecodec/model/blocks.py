@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from vaecodec.config import LEAK
@@ -61,11 +60,10 @@ class Block(nn.Module):
         self.expand = pointwise(channels, 2 * channels)
         self.contract = pointwise(2 * channels, channels)
         self.act = activation()
-        # Residual branches start small, so that the stack starts close to the identity.
         for last in (self.mix_out, self.contract):
-            with torch.no_grad():
-                last.weight.mul_(0.3)
+            nn.init.zeros_(last.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mix_out(self.spatial(self.act(self.mix_in(x))))
-        return x + self.contract(self.act(self.expand(x)))
+    def forward(self, x: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        """`weight` (B, C, 1, 1) scales what the two branches add."""
+        x = x + weight * self.mix_out(self.spatial(self.act(self.mix_in(x))))
+        return x + weight * self.contract(self.act(self.expand(x)))

@@ -1,7 +1,8 @@
 """Float transforms: picture <-> latents, and latents -> hyper latents.
 
-Each of the picture transforms is a linear 16x16 block transform (initialised as the Karhunen-Loeve transform of the
-training data) plus a net of blocks that corrects it.
+The transforms of the picture begin as a linear 16x16 block transform, the Karhunen-Loeve transform of the training data
+split into an 8x8 part (stem or head) and its completion over 2x2 such blocks. Between the two lie residual blocks at
+1/8 resolution that start at zero: training turns the best linear transform step by step into a nonlinear one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaecodec.config import CORRECTION, PATCH, PIXEL_SCALE, ModelConfig
+from vaecodec.config import RESIDUAL, ModelConfig
 from vaecodec.model.blocks import (
     Block,
     activation,
@@ -21,11 +22,18 @@ from vaecodec.model.blocks import (
 )
 
 
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
-    """Start a branch at zero: the model begins as the linear block transform."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+class RateBlocks(nn.Module):
+    """Residual blocks on (B, C, H, W) whose branches are weighted by the rate t (B,), each channel by itself."""
+
+    def __init__(self, config: ModelConfig, count: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Block(config.channels) for _ in range(count))
+        self.rate = nn.Parameter(torch.zeros(config.anchors, count, config.channels))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        for i, block in enumerate(self.layers):
+            x = block(x, RESIDUAL * interpolate_anchors(self.rate[:, i], t).exp2().to(x.dtype))
+        return x
 
 
 class AnalysisTransform(nn.Module):
@@ -33,42 +41,27 @@ class AnalysisTransform(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        c, d, m = config.channels, config.deep_channels, config.latents
-        self.linear = pointwise(3 * PATCH * PATCH, m)
-        self.stem = pointwise(3 * 64, c)
-        self.rate = nn.Parameter(torch.zeros(config.anchors, c))
-        self.blocks = nn.Sequential(*(Block(c) for _ in range(config.blocks)))
-        self.down = pointwise(4 * c, d)
-        self.deep_blocks = nn.Sequential(*(Block(d) for _ in range(config.deep_blocks)))
-        self.head = _zero(pointwise(d, m))
+        self.stem = pointwise(3 * 64, config.channels)
+        self.blocks = RateBlocks(config, config.encoder_blocks)
+        self.head = pointwise(4 * config.channels, config.latents)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        h = self.stem(space_to_depth(x * PIXEL_SCALE, 8)) * interpolate_anchors(self.rate, t).exp2()
-        h = self.down(space_to_depth(self.blocks(h), 2))
-        return CORRECTION * self.head(self.deep_blocks(h)) + self.linear(space_to_depth(x, PATCH))
+        h = self.blocks(self.stem(space_to_depth(x, 8)), t)
+        return self.head(space_to_depth(h, 2))
 
 
 class SynthesisTransform(nn.Module):
-    """v_hat (B, M, h, w) normalised latents, y_hat the same in units of y, t (B,) -> x_hat (B, 3, 16h, 16w).
-
-    RGB around [-0.5, 0.5], not clipped. The nets see v_hat, in which all channels weigh alike.
-    """
+    """v_hat (B, M, h, w), normalised latents; t (B,) -> x_hat (B, 3, 16h, 16w), RGB around [-0.5, 0.5], not clipped."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        c, d, m = config.channels, config.deep_channels, config.latents
-        self.linear = pointwise(m, 3 * PATCH * PATCH)
-        self.stem = pointwise(m, d)
-        self.deep_blocks = nn.Sequential(*(Block(d) for _ in range(config.deep_blocks)))
-        self.up = pointwise(d, 4 * c)
-        self.rate = nn.Parameter(torch.zeros(config.anchors, c))
-        self.blocks = nn.Sequential(*(Block(c) for _ in range(config.blocks)))
-        self.head = _zero(pointwise(c, 3 * 64))
+        self.stem = pointwise(config.latents, 4 * config.channels)
+        self.blocks = RateBlocks(config, config.decoder_blocks)
+        self.head = pointwise(config.channels, 3 * 64)
 
-    def forward(self, v_hat: Tensor, y_hat: Tensor, t: Tensor) -> Tensor:
-        h = depth_to_space(self.up(self.deep_blocks(self.stem(v_hat))), 2)
-        h = self.blocks(h * interpolate_anchors(self.rate, t).exp2())
-        return CORRECTION * depth_to_space(self.head(h), 8) + depth_to_space(self.linear(y_hat), PATCH)
+    def forward(self, v_hat: Tensor, t: Tensor) -> Tensor:
+        h = self.blocks(depth_to_space(self.stem(v_hat), 2), t)
+        return depth_to_space(self.head(h), 8)
 
 
 class HyperAnalysis(nn.Module):

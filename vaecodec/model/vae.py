@@ -6,6 +6,7 @@ Symbols: v * 2^gain(rate), what is rounded and coded. z: hyper latents; their sy
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -71,21 +72,27 @@ class VAE(nn.Module):
         self.hyper_gain = nn.Parameter(torch.zeros(config.anchors, config.hyper_latents))
 
     @torch.no_grad()
-    def initialise_linear(self, basis: Tensor, std: Tensor) -> None:
-        """Start as a transform codec: rows of `basis` (M, 768) are the block transform, `std` (M,) their deviations.
+    def initialise_linear(self, basis: Tensor, std: Tensor, block: Tensor) -> None:
+        """Start as a transform codec: rows of `basis` (M, 768) are the 16x16 block transform, `std` (M,) their
+        deviations, rows of `block` (C, 192) the 8x8 transform in which the residual blocks see the picture.
 
-        A patch is flattened in space_to_depth order. The gains start at the step sizes that are optimal for a linear
+        Patches are flattened in space_to_depth order. The gains start at the step sizes that are optimal for a linear
         orthonormal transform at each lambda: step^2 = 18 / (lambda ln 2) on the 0..255 scale.
         """
-        self.analysis.linear.weight.copy_(basis[:, :, None, None])
-        self.analysis.linear.bias.zero_()
-        self.synthesis.linear.weight.copy_(basis.T[:, :, None, None])
-        self.synthesis.linear.bias.zero_()
-        lambdas = torch.tensor(self.config.lambdas)
-        gain = 255 / torch.sqrt(18 / (lambdas * torch.log(torch.tensor(2.0))))
+        lambdas = torch.tensor(self.config.lambdas, device=basis.device)
+        gain = 255 / torch.sqrt(18 / (lambdas * math.log(2)))
         # Channels far below the finest step are normalised by that step instead: their symbols are rarely nonzero.
         self.norm.copy_(-torch.log2(torch.sqrt(std**2 + (1 / gain.max()) ** 2)))
         self.gain.copy_(torch.log2(gain)[:, None] - self.norm)
+        inverse = torch.linalg.pinv(block)
+        m, c = self.config.latents, self.config.channels
+        # A 16x16 patch is four 8x8 blocks: (2, 8, 2, 8, 3) -> (2, 2, 8, 8, 3).
+        quads = basis.reshape(m, 2, 8, 2, 8, 3).transpose(2, 3).reshape(m, 4, 192)
+        self.analysis.stem.weight.copy_(block[:, :, None, None])
+        self.analysis.head.weight.copy_((quads @ inverse).reshape(m, 4 * c, 1, 1))
+        y_per_v = self.norm.neg().exp2()[:, None, None]
+        self.synthesis.stem.weight.copy_((quads * y_per_v @ block.T).reshape(m, 4 * c).T[:, :, None, None])
+        self.synthesis.head.weight.copy_(inverse[:, :, None, None])
 
     @torch.no_grad()
     def initialise_hyper(self, x: Tensor) -> None:
@@ -119,7 +126,7 @@ class VAE(nn.Module):
         with torch.autocast(device, enabled=False):
             y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
-            x_hat = self.synthesis(y_hat / gain, y_hat / (norm * gain), t).float()
+            x_hat = self.synthesis(y_hat / gain, t).float()
         return Prediction(x_hat, latents, means, scales, hyper_latents, y_hat)
 
     def context(

@@ -1,1 +1,26 @@
-"""The nets as the codec sees them: numpy in and out, onnxruntime or torch behind."""
+"""The nets as the codec sees them, on onnxruntime or torch, and the model files they come from."""
+
+from __future__ import annotations
+
+from vaecodec.errors import BackendError
+from vaecodec.runtime.nets import Nets
+from vaecodec.runtime.store import ModelFile
+
+BACKENDS = ("onnx", "torch")
+
+
+def load_nets(model: ModelFile, backend: str | None, device: str | None, threads: int | None) -> Nets:
+    """Nets of a model on a backend: "onnx" (default) or "torch"; raises BackendError if it is not usable."""
+    if backend in (None, "onnx"):
+        if device not in (None, "cpu"):
+            raise BackendError(f"the onnx backend runs on the CPU, not on {device!r}; use the torch backend")
+        from vaecodec.runtime.onnx import OnnxNets
+
+        return OnnxNets(model, threads)
+    if backend == "torch":
+        try:
+            from vaecodec.runtime.torch import TorchNets
+        except ImportError as error:
+            raise BackendError("the torch backend needs torch: pip install 'vaecodec[torch]'") from error
+        return TorchNets(model, device or "cpu", threads)
+    raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")

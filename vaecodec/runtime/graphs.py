@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vaecodec.config import (
-    CORRECTION,
     INDEX_LIMIT,
     LEAK,
     LEVEL,
     MEAN_LIMIT,
-    OCTAVE,
-    PATCH,
-    PIXEL_SCALE,
+    RESIDUAL,
     STEP_POSITION,
 )
 from vaecodec.runtime.onnx_graph import UINT8, Graph
@@ -25,23 +22,28 @@ class _Float:
     def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
         self.graph, self.model, self.net = graph, model, net
 
-    def conv(self, x: str, layer: str, scale_in: float = 1.0, scale_out: float = 1.0) -> str:
-        """A layer, with factors on its input and output folded into its weights."""
-        weight = self.model.float_tensor(f"{self.net}.{layer}.weight") * (scale_in * scale_out)
+    def conv(self, x: str, layer: str, scale_out: float = 1.0) -> str:
+        """A layer, with a factor on its output folded into its weights."""
+        weight = self.model.float_tensor(f"{self.net}.{layer}.weight") * scale_out
         bias = self.model.float_tensor(f"{self.net}.{layer}.bias") * scale_out
         return self.graph.conv(x, weight, bias, weight.shape[0] if weight.shape[-1] == 3 else 1)
 
     def act(self, x: str) -> str:
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
 
-    def blocks(self, x: str, name: str, count: int) -> str:
+    def blocks(self, x: str, count: int) -> str:
+        """The residual blocks; the weights of their branches at the rate are the inputs rate_0, rate_1, ..."""
         for i in range(count):
-            block = f"{name}.{i}"
-            h = self.act(self.conv(x, f"{block}.mix_in"))
-            x = self.graph.node("Add", self.conv(self.conv(h, f"{block}.spatial"), f"{block}.mix_out"), x)
+            block = f"blocks.layers.{i}"
+            rate = self.graph.input(f"rate_{i}", [1, self.model.config.channels, 1, 1])
+            h = self.conv(self.act(self.conv(x, f"{block}.mix_in")), f"{block}.spatial")
+            x = self._add(x, self.conv(h, f"{block}.mix_out", RESIDUAL), rate)
             h = self.act(self.conv(x, f"{block}.expand"))
-            x = self.graph.node("Add", self.conv(h, f"{block}.contract"), x)
+            x = self._add(x, self.conv(h, f"{block}.contract", RESIDUAL), rate)
         return x
+
+    def _add(self, x: str, branch: str, rate: str) -> str:
+        return self.graph.node("Add", self.graph.node("Mul", branch, rate), x)
 
 
 class _Exact:
@@ -63,32 +65,24 @@ class _Exact:
 
 
 def analysis(model: ModelFile) -> bytes:
-    """pixels (1, H, W, 3) uint8, rate (1, C, 1, 1) -> y (1, M, H/16, W/16)."""
+    """pixels (1, H, W, 3) uint8, rate_i (1, C, 1, 1) for each block -> y (1, M, H/16, W/16)."""
     config, g = model.config, Graph("analysis")
     net = _Float(g, model, "analysis")
     pixels = g.input("pixels", [1, "H", "W", 3], UINT8)
-    rate = g.input("rate", [1, config.channels, 1, 1])
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
-    h = g.node("Mul", net.conv(g.space_to_depth(x, 8), "stem", scale_in=PIXEL_SCALE), rate)
-    h = net.conv(g.space_to_depth(net.blocks(h, "blocks", config.blocks), 2), "down")
-    h = net.conv(net.blocks(h, "deep_blocks", config.deep_blocks), "head", scale_out=CORRECTION)
-    y = g.node("Add", h, net.conv(g.space_to_depth(x, PATCH), "linear"))
-    g.output(y, "y", [1, config.latents, "h", "w"])
+    h = net.blocks(net.conv(g.space_to_depth(x, 8), "stem"), config.encoder_blocks)
+    g.output(net.conv(g.space_to_depth(h, 2), "head"), "y", [1, config.latents, "h", "w"])
     return g.serialize()
 
 
 def synthesis(model: ModelFile) -> bytes:
-    """v_hat (1, M, h, w), rate (1, C, 1, 1) -> pixels (1, 16h, 16w, 3) uint8."""
+    """v_hat (1, M, h, w), rate_i (1, C, 1, 1) for each block -> pixels (1, 16h, 16w, 3) uint8."""
     config, g = model.config, Graph("synthesis")
     net = _Float(g, model, "synthesis")
     v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
-    rate = g.input("rate", [1, config.channels, 1, 1])
-    h = net.blocks(net.conv(v_hat, "stem"), "deep_blocks", config.deep_blocks)
-    h = net.blocks(g.node("Mul", g.depth_to_space(net.conv(h, "up"), 2), rate), "blocks", config.blocks)
-    y_per_v = np.exp2(-model.float_tensor("norm") / OCTAVE)[:, None, None]
-    linear = g.depth_to_space(net.conv(g.node("Mul", v_hat, g.constant(y_per_v)), "linear"), PATCH)
-    x = g.node("Add", g.depth_to_space(net.conv(h, "head", scale_out=CORRECTION), 8), linear)
+    h = net.blocks(g.depth_to_space(net.conv(v_hat, "stem"), 2), config.decoder_blocks)
+    x = g.depth_to_space(net.conv(h, "head"), 8)
     x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
     x = g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8)
     g.output(g.node("Transpose", x, perm=[0, 2, 3, 1]), "pixels", [1, "H", "W", 3], UINT8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -25,30 +27,36 @@ class OnnxNets:
         if threads is not None:
             self._options.intra_op_num_threads = threads
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._lock = threading.Lock()
 
     def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
         key = name if step is None else f"{name}_{step}"
-        if key not in self._sessions:
-            build = getattr(graphs, name)
-            data = build(self._model) if step is None else build(self._model, step)
-            self._sessions[key] = onnxruntime.InferenceSession(data, self._options, ["CPUExecutionProvider"])
+        with self._lock:
+            if key not in self._sessions:
+                build = getattr(graphs, name)
+                data = build(self._model) if step is None else build(self._model, step)
+                self._sessions[key] = onnxruntime.InferenceSession(data, self._options, ["CPUExecutionProvider"])
         try:
             results = self._sessions[key].run(None, {name: array[None] for name, array in inputs.items()})
         except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
             raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
         return [result[0] for result in results]
 
-    def _rate(self, net: str, rate: RatePosition) -> Float:
-        """Float parameters of a net at a rate (C, 1, 1)."""
-        table = self._model.float_tensor(f"{net}.rate")
-        weight = np.float32(rate.t - rate.anchor)
-        return (table[rate.anchor] * (1 - weight) + table[rate.anchor + 1] * weight)[:, None, None]
+    def _at_rate(self, table: str, rate: RatePosition) -> Float:
+        """Rows of a float table (A, ...) at a rate, linearly between anchors: (...)."""
+        rows, weight = self._model.float_tensor(table), np.float32(rate.t - rate.anchor)
+        return rows[rate.anchor] * (1 - weight) + rows[rate.anchor + 1] * weight
+
+    def _block_weights(self, net: str, rate: RatePosition) -> dict[str, Float]:
+        weights = np.exp2(self._at_rate(f"{net}.blocks.rate", rate))[:, :, None, None]
+        return {f"rate_{i}": weight for i, weight in enumerate(weights)}
 
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
-        return self._run("analysis", pixels=pixels, rate=np.exp2(self._rate("analysis", rate)))[0]
+        return self._run("analysis", pixels=pixels, **self._block_weights("analysis", rate))[0]
 
     def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
-        return self._run("hyper_analysis", v=v, rate=self._rate("hyper_analysis", rate))[0]
+        bias = self._at_rate("hyper_analysis.rate", rate)[:, None, None]
+        return self._run("hyper_analysis", v=v, rate=bias)[0]
 
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
         return self._run("hyper_synthesis", u=u, bias=bias[:, None, None])[0]
@@ -64,4 +72,4 @@ class OnnxNets:
         return mean, index
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        return self._run("synthesis", v_hat=v_hat, rate=np.exp2(self._rate("synthesis", rate)))[0]
+        return self._run("synthesis", v_hat=v_hat, **self._block_weights("synthesis", rate))[0]

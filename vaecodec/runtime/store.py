@@ -23,6 +23,7 @@ from vaecodec.bitstream.tables import PackedTables
 from vaecodec.config import (
     BIAS_UNIT,
     HYPER_LIMIT,
+    IDENTITY_BYTES,
     INDEX_PER_UNIT,
     INDEX_UNIT,
     LEVELS_PER_UNIT,
@@ -32,10 +33,10 @@ from vaecodec.config import (
     ModelConfig,
 )
 from vaecodec.errors import ModelError
+from vaecodec.quantise import Quantiser
 from vaecodec.rate import MAX_LOG2
 
 SUFFIX = ".safetensors"
-IDENTITY_BYTES = 4
 MAX_BYTES = 1 << 30
 
 
@@ -82,6 +83,11 @@ class ModelFile:
         return SymbolTables(PackedTables(self.tensors["tables.latent.counts"], self.tensors["tables.latent.radius"]))
 
     @cached_property
+    def quantiser(self) -> Quantiser:
+        """How the encoder rounds latents."""
+        return Quantiser(self.latent_tables.packed)
+
+    @cached_property
     def hyper_tables(self) -> SymbolTables:
         """One table for each rate anchor and hyper latent channel."""
         return SymbolTables(PackedTables(self.tensors["tables.hyper.counts"], self.tensors["tables.hyper.radius"]))
@@ -89,15 +95,11 @@ class ModelFile:
 
 def _float_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
     """Layers of the float nets: name -> (outputs, inputs of a group, kernel)."""
-    c, d, m, h = config.channels, config.deep_channels, config.latents, config.hyper_channels
+    c, m, h = config.channels, config.latents, config.hyper_channels
     layers = {
-        "analysis.linear": (m, 768, 1),
         "analysis.stem": (c, 192, 1),
-        "analysis.down": (d, 4 * c, 1),
-        "analysis.head": (m, d, 1),
-        "synthesis.linear": (768, m, 1),
-        "synthesis.stem": (d, m, 1),
-        "synthesis.up": (4 * c, d, 1),
+        "analysis.head": (m, 4 * c, 1),
+        "synthesis.stem": (4 * c, m, 1),
         "synthesis.head": (192, c, 1),
         "hyper_analysis.stem": (h, 2 * m, 1),
         "hyper_analysis.mix": (h, h, 1),
@@ -107,14 +109,13 @@ def _float_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
         "hyper_analysis.spatial2": (h, 1, 3),
         "hyper_analysis.head": (config.hyper_latents, h, 1),
     }
-    for net in ("analysis", "synthesis"):
-        for stack, width, count in (("blocks", c, config.blocks), ("deep_blocks", d, config.deep_blocks)):
-            for i in range(count):
-                block = f"{net}.{stack}.{i}"
-                layers[f"{block}.mix_in"] = layers[f"{block}.mix_out"] = (width, width, 1)
-                layers[f"{block}.spatial"] = (width, 1, 3)
-                layers[f"{block}.expand"] = (2 * width, width, 1)
-                layers[f"{block}.contract"] = (width, 2 * width, 1)
+    for net, count in (("analysis", config.encoder_blocks), ("synthesis", config.decoder_blocks)):
+        for i in range(count):
+            block = f"{net}.blocks.layers.{i}"
+            layers[f"{block}.mix_in"] = layers[f"{block}.mix_out"] = (c, c, 1)
+            layers[f"{block}.spatial"] = (c, 1, 3)
+            layers[f"{block}.expand"] = (2 * c, c, 1)
+            layers[f"{block}.contract"] = (c, 2 * c, 1)
     return layers
 
 
@@ -139,8 +140,8 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[type, tuple[int, ..
     for name, (outputs, inputs, kernel) in _float_layers(config).items():
         expected[f"{name}.weight"] = (np.float16, (outputs, inputs, kernel, kernel))
         expected[f"{name}.bias"] = (np.float16, (outputs,))
-    for net in ("analysis", "synthesis"):
-        expected[f"{net}.rate"] = (np.float16, (a, config.channels))
+    for net, count in (("analysis", config.encoder_blocks), ("synthesis", config.decoder_blocks)):
+        expected[f"{net}.blocks.rate"] = (np.float16, (a, count, config.channels))
     expected["hyper_analysis.rate"] = (np.float16, (a, h))
     for name, (outputs, inputs, kernel) in _exact_layers(config).items():
         expected[f"{name}.weight"] = (np.int8, (outputs, inputs, kernel, kernel))

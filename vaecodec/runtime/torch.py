@@ -81,7 +81,6 @@ class TorchNets:
 
     @torch.inference_mode()
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        v = self._in(v_hat)
-        x = self._vae.synthesis(v, v * torch.exp2(-self._vae.norm)[:, None, None], self._t(rate))
+        x = self._vae.synthesis(self._in(v_hat), self._t(rate))
         x = (x * 255 + 127.5).clamp(0, 255).round().to(torch.uint8)
         return self._out(x.permute(0, 2, 3, 1))

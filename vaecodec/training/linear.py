@@ -1,24 +1,32 @@
-"""The Karhunen-Loeve transform of 16x16 RGB patches: what the learned transforms start from."""
+"""The Karhunen-Loeve transforms of RGB patches: what the learned transforms start from."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vaecodec.config import PATCH
 from vaecodec.model.blocks import space_to_depth
 from vaecodec.training.data import CropSampler
 
 
-def block_transform(sampler: CropSampler, components: int, crops: int = 512, size: int = 128) -> tuple[Tensor, Tensor]:
-    """Leading eigenvectors of the patch covariance: basis (components, 768), deviations (components,)."""
-    total = torch.zeros(3 * PATCH * PATCH, 3 * PATCH * PATCH, dtype=torch.float64)
-    count = 0
+def block_transform(sampler: CropSampler, patch: int, components: int, crops: int = 512) -> tuple[Tensor, Tensor]:
+    """Leading eigenvectors of the covariance of `patch` x `patch` pixels: basis (components, 3 patch^2), flattened in
+    space_to_depth order, and deviations (components,)."""
+    size = 3 * patch * patch
+    total, count = torch.zeros(size, size, dtype=torch.float64), 0
     for _ in range(crops // 32):
-        x = torch.from_numpy(sampler.batch(32, size)).permute(0, 3, 1, 2) / 255 - 0.5
-        patches = space_to_depth(x, PATCH).permute(0, 2, 3, 1).reshape(-1, total.shape[0]).double()
+        x = torch.from_numpy(sampler.batch(32, 128)).permute(0, 3, 1, 2) / 255 - 0.5
+        patches = space_to_depth(x, patch).permute(0, 2, 3, 1).reshape(-1, size).double()
         total += patches.T @ patches
         count += len(patches)
     values, vectors = torch.linalg.eigh(total / count)
     order = values.argsort(descending=True)[:components]
     return vectors[:, order].T.float(), values[order].clamp(min=0).sqrt().float()
+
+
+def block_features(sampler: CropSampler, channels: int) -> Tensor:
+    """The 8x8 transform (channels, 192) in which the residual blocks see the picture: half whitened, so that fine
+    detail is neither lost beside the brightness nor taken for as important; deviations 1 on the average."""
+    basis, std = block_transform(sampler, 8, channels)
+    root = std.clamp(min=float(std[0]) * 1e-3).sqrt()
+    return basis / root[:, None] / root.mean()

@@ -13,14 +13,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from vaecodec.config import ModelConfig
+from vaecodec.config import PATCH, ModelConfig
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import CropSampler, PictureStore
 from vaecodec.training.entropy import EntropyModels
-from vaecodec.training.linear import block_transform
+from vaecodec.training.linear import block_features, block_transform
 from vaecodec.training.loss import Loss, rate_distortion
 from vaecodec.training.state import load_state, save_state
 from vaecodec.training.validate import RatePoint, to_batch, validate
+
+LINEAR = ("vae.analysis.stem", "vae.analysis.head", "vae.synthesis.stem", "vae.synthesis.head")
+"""Layers that start as the linear transform."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Trainer:
         for name, parameter in self.modules.named_parameters():
             if not parameter.requires_grad:
                 continue
-            group = slow if ".linear." in name else fast if name.startswith("entropy.") else rest
+            group = slow if name.startswith(LINEAR) else fast if name.startswith("entropy.") else rest
             group.append(parameter)
         return [{"params": slow, "scale": 0.1}, {"params": fast, "scale": 5.0}, {"params": rest, "scale": 1.0}]
 
@@ -93,8 +96,10 @@ class Trainer:
         elif warm:
             warm(self.vae, self.entropy)
         else:
-            basis, std = block_transform(self.sampler, self.config.latents)
-            self.vae.initialise_linear(basis.to(self.options.device), std.to(self.options.device))
+            device = self.options.device
+            basis, std = block_transform(self.sampler, PATCH, self.config.latents)
+            features = block_features(self.sampler, self.config.channels)
+            self.vae.initialise_linear(basis.to(device), std.to(device), features.to(device))
             self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), torch.device(self.options.device)))
 
     def save(self) -> None:

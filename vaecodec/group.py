@@ -1,0 +1,115 @@
+"""The stages of one group: pixels <-> latents <-> two coded streams. Groups know nothing of each other."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.coder import Decoder, Encoder
+from vaecodec.bitstream.container import Streams
+from vaecodec.config import HYPER_LIMIT, HYPER_STRIDE, SYMBOL_UNIT
+from vaecodec.prior import Integers, Prior, split_slots
+from vaecodec.rate import RatePosition
+from vaecodec.runtime.nets import Float, Nets
+from vaecodec.runtime.store import ModelFile
+
+
+class Timing(dict[str, float]):
+    """Seconds spent in each stage, summed over threads."""
+
+    def add(self, stage: str, started: float, excluded: float = 0.0) -> None:
+        self[stage] = self.get(stage, 0.0) + time.perf_counter() - started - excluded
+
+
+class GroupCoder:
+    """Codes groups with one model at one rate."""
+
+    def __init__(self, model: ModelFile, nets: Nets, units: int, timing: Timing) -> None:
+        self.rate = RatePosition.of_quality(units, model.config.anchors)
+        self.prior = Prior(model, nets, self.rate)
+        self.model, self._nets, self._timing = model, nets, timing
+
+    def analyse(self, pixels: NDArray[np.uint8]) -> Float:
+        """RGB (H, W, 3), H and W multiples of PATCH -> normalised latents (M, H/16, W/16)."""
+        started = time.perf_counter()
+        v = self._nets.analysis(pixels, self.rate) * self.prior.norm_gain
+        self._timing.add("analysis", started)
+        return v
+
+    def synthesise(self, v_hat: Float) -> NDArray[np.uint8]:
+        """Normalised latents (M, h, w) -> RGB (16h, 16w, 3)."""
+        started = time.perf_counter()
+        pixels = self._nets.synthesis(v_hat, self.rate)
+        self._timing.add("synthesis", started)
+        return pixels
+
+    def encode(self, v: Float) -> tuple[Streams, Integers]:
+        """Normalised latents (M, h, w), h and w even -> (streams, quantised latents in 1/SYMBOL_UNIT symbol)."""
+        prior, timing, quantise = self.prior, self._timing, self.model.quantiser
+        started = time.perf_counter()
+        z = self._nets.hyper_analysis(pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain
+        z = np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
+        targets = split_slots(v * prior.symbol_gain)
+        timing.add("hyper_analysis", started)
+
+        started = time.perf_counter()
+        hyper_encoder, encoder = Encoder(), Encoder()
+        hyper_encoder.encode(z.ravel(), prior.hyper_tables_index(z.shape).ravel(), self.model.hyper_tables)
+        timing.add("entropy", started)
+        entropy = 0.0
+
+        def code_step(step: int, mean: Integers, index: NDArray[np.uint8]) -> NDArray[np.int32]:
+            nonlocal entropy
+            symbols = quantise(targets[step] - mean.astype(np.float32) / SYMBOL_UNIT, index)
+            coded = index > 0
+            entropy_started = time.perf_counter()
+            encoder.encode(symbols[coded], index[coded], self.model.latent_tables)
+            entropy += time.perf_counter() - entropy_started
+            return symbols
+
+        started = time.perf_counter()
+        values = prior.code(prior.features(z, *v.shape[1:]), code_step)
+        timing.add("prior", started, entropy)
+        timing["entropy"] += entropy
+        return Streams(hyper_encoder.finish(), encoder.finish()), values
+
+    def decode(self, streams: Streams, height: int, width: int) -> Integers:
+        """The part that is exact on every machine: streams -> quantised latents (M, height, width).
+
+        Raises FormatError where a stream is invalid.
+        """
+        prior, timing = self.prior, self._timing
+        z_shape = (self.model.config.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
+
+        started = time.perf_counter()
+        hyper_decoder, decoder = Decoder(streams.hyper), Decoder(streams.latent)
+        z = hyper_decoder.decode(prior.hyper_tables_index(z_shape).ravel(), self.model.hyper_tables).reshape(z_shape)
+        hyper_decoder.finish()
+        timing.add("entropy", started)
+        entropy = 0.0
+
+        def code_step(step: int, mean: Integers, index: NDArray[np.uint8]) -> NDArray[np.int32]:
+            nonlocal entropy
+            symbols = np.zeros(index.shape, np.int32)
+            coded = index > 0
+            entropy_started = time.perf_counter()
+            symbols[coded] = decoder.decode(index[coded], self.model.latent_tables)
+            entropy += time.perf_counter() - entropy_started
+            return symbols
+
+        started = time.perf_counter()
+        values = prior.code(prior.features(z, height, width), code_step)
+        timing.add("prior", started, entropy)
+        timing["entropy"] += entropy
+        decoder.finish()
+        return values
+
+
+def pad_to(array: NDArray, multiple: int, axes: tuple[int, int] = (1, 2)) -> NDArray:
+    """Repeat the last row and column up to a multiple."""
+    padding = [(0, 0)] * array.ndim
+    for axis in axes:
+        padding[axis] = (0, -array.shape[axis] % multiple)
+    return np.pad(array, padding, "edge") if any(after for _, after in padding) else array

@@ -1,0 +1,54 @@
+"""Work on independent parts of an image in parallel, at bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Workers:
+    """Threads that share the nets of one codec; `parallel` False (a device that is parallel itself) makes it one."""
+
+    def __init__(self, threads: int | None, parallel: bool = True) -> None:
+        self._threads, self._parallel = threads, parallel
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.count = (threads or available or 1) if parallel else 1
+
+    def threads_for(self, parts: int) -> int | None:
+        """Threads that the nets should use for one part where there are `parts` (None: as many as there are)."""
+        return 1 if self._parallel and parts > 1 else self._threads
+
+    def map(
+        self, work: Callable[[In], Out], items: Iterable[In], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Out]:
+        """Results in the order of `items`, few of which are under way at a time."""
+        items = list(items)
+        for done, result in enumerate(self._map(work, items), 1):
+            if progress:
+                progress(done / len(items))
+            yield result
+
+    def _map(self, work: Callable[[In], Out], items: list[In]) -> Iterator[Out]:
+        count = min(self.count, len(items))
+        if count <= 1:
+            yield from map(work, items)
+            return
+        pending: deque[Future[Out]] = deque()
+        rest = iter(items)
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                pending.extend(pool.submit(work, item) for item in itertools.islice(rest, 2 * count))
+                while pending:
+                    result = pending.popleft().result()
+                    pending.extend(pool.submit(work, item) for item in itertools.islice(rest, 1))
+                    yield result
+            finally:
+                for future in pending:
+                    future.cancel()
