@@ -46,6 +46,7 @@ class _RegionType(click.ParamType):
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
+@click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
 @metadata_option
 @codec_options
@@ -53,6 +54,7 @@ def decode(
     source: str,
     target: str | None,
     region: Region | None,
+    scale: str,
     salvage: bool,
     max_metadata: int,
     model: str | None,
@@ -67,8 +69,8 @@ def decode(
 
     "-" is standard input or output (PNG).
     """
-    if salvage and region:
-        raise click.UsageError("--salvage and --region do not go together.")
+    if (region is not None) + (scale != "1") + salvage > 1:
+        raise click.UsageError("--region, --scale and --salvage do not go together.")
     target = output_path(source, target, ".png")
     check_target(source, target, force)
     started = time.perf_counter()
@@ -77,6 +79,8 @@ def decode(
     with Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
             picture, damage = codec.salvage(opened, progress)
+        elif scale != "1":
+            picture = codec.preview(opened, progress)
         else:
             picture = codec.decode_picture(opened, region, progress)
     encoded, notes = save_image(to_pil(picture), Path(target).suffix or ".png")
@@ -84,8 +88,10 @@ def decode(
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)
     pixels = picture.width * picture.height
-    # A region is not the whole file: its size says nothing about the rate.
-    sizes = "" if region else f", {opened.size} -> {len(encoded)} bytes, {opened.size * 8 / pixels:.3f} bpp"
+    # The size of the file says nothing about the rate of a part or a preview.
+    sizes = (
+        "" if region or scale != "1" else f", {opened.size} -> {len(encoded)} bytes, {opened.size * 8 / pixels:.3f} bpp"
+    )
     say(quiet, f"{picture.width}x{picture.height}{sizes}, {time.perf_counter() - started:.2f} s")
     if damage:
         click.echo(f"vaecodec: {_losses(picture, damage)}", err=True)

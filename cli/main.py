@@ -49,7 +49,9 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     try:
         group(standalone_mode=False)
     except click.ClickException as error:

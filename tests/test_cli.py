@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -164,20 +162,6 @@ def test_full_disk_is_one_line(picture_file: Path) -> None:
 def test_usage_errors_exit_2(picture_file: Path) -> None:
     for arguments in (["encode"], ["encode", picture_file, "-q", "101"], ["nonsense"], ["decode", "--nope"]):
         fails(*arguments, code=2)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_leave_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
-    source = tmp_path / "large.png"
-    Image.fromarray(np.zeros((3000, 3000, 3), np.uint8)).save(source)
-    command = [sys.executable, "-m", "vaecodec", "encode", str(source)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    time.sleep(1.2)
-    process.send_signal(number)
-    message = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == code, message
-    assert "Traceback" not in message
-    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_module_and_help_agree_with_the_commands() -> None:

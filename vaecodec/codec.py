@@ -158,6 +158,30 @@ class Codec:
         with Source(source) as opened:
             return self._decode(read_container(opened, self.max_pixels), region, None, progress)
 
+    def preview(self, source: Any, progress: Progress | None = None) -> Picture:
+        """A picture of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
+        decoded image gives, in a fraction of the time and memory."""
+        with Source(source) as opened:
+            container = read_container(opened, self.max_pixels)
+            header, grid = container.header, container.header.grid
+            coder = self._coder(self._model_for(header.model), header.quality, len(grid))
+            rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
+
+            def decode_group(index: int) -> None:
+                tile = grid.tiles[index]
+                values = coder.decode(container.group(index), tile.height, tile.width)
+                rgb[tile.times(2).slices] = coder.preview(coder.prior.dequantise(values))
+
+            for _ in self._workers.map(decode_group, range(len(grid)), progress):
+                pass
+            area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
+            picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
+            if Section.ALPHA in container.sections:
+                self._attach(picture, container, Section.ALPHA, (slice(None), slice(None)))
+                assert picture.alpha is not None
+                picture.alpha = np.asarray(Image.fromarray(picture.alpha).reduce(8))
+            return picture
+
     def salvage(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
         """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
 

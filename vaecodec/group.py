@@ -45,6 +45,10 @@ class GroupCoder:
         self._timing.add("synthesis", started)
         return pixels
 
+    def preview(self, v_hat: Float) -> NDArray[np.uint8]:
+        """Normalised latents (M, h, w) -> RGB (2h, 2w, 3), an eighth of the size, much quicker."""
+        return self._nets.preview(v_hat)
+
     def encode(self, v: Float) -> tuple[Streams, Integers]:
         """Normalised latents (M, h, w), h and w even -> (streams, quantised latents in 1/SYMBOL_UNIT symbol)."""
         prior, timing, quantise = self.prior, self._timing, self.model.quantiser

@@ -63,6 +63,11 @@ class SynthesisTransform(nn.Module):
         h = self.blocks(depth_to_space(self.stem(v_hat), 2), t)
         return depth_to_space(self.head(h), 8)
 
+    def preview(self, v_hat: Tensor) -> Tensor:
+        """v_hat (B, M, h, w) -> (B, 3, 2h, 2w): means of 8x8 pixels, without the residual blocks."""
+        h = depth_to_space(self.stem(v_hat), 2)
+        return self.head(h).unflatten(1, (64, 3)).mean(1)
+
 
 class HyperAnalysis(nn.Module):
     """Normalised latents (B, M, h, w), h and w multiples of 4; t (B,) -> z (B, Z, h/4, w/4) before quantisation."""

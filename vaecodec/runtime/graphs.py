@@ -82,11 +82,25 @@ def synthesis(model: ModelFile) -> bytes:
     net = _Float(g, model, "synthesis")
     v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
     h = net.blocks(g.depth_to_space(net.conv(v_hat, "stem"), 2), config.decoder_blocks)
-    x = g.depth_to_space(net.conv(h, "head"), 8)
-    x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
-    x = g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8)
-    g.output(g.node("Transpose", x, perm=[0, 2, 3, 1]), "pixels", [1, "H", "W", 3], UINT8)
+    g.output(_pixels(g, g.depth_to_space(net.conv(h, "head"), 8)), "pixels", [1, "H", "W", 3], UINT8)
     return g.serialize()
+
+
+def preview(model: ModelFile) -> bytes:
+    """v_hat (1, M, h, w) -> pixels (1, 2h, 2w, 3) uint8: the means of 8x8 blocks that the synthesis would give without
+    its residual blocks."""
+    config, g = model.config, Graph("preview")
+    v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
+    mean = [model.float_tensor(f"synthesis.head.{part}").reshape(64, 3, -1).mean(0) for part in ("weight", "bias")]
+    h = g.depth_to_space(_Float(g, model, "synthesis").conv(v_hat, "stem"), 2)
+    g.output(_pixels(g, g.conv(h, mean[0][:, :, None, None], mean[1][:, 0])), "pixels", [1, "H", "W", 3], UINT8)
+    return g.serialize()
+
+
+def _pixels(g: Graph, x: str) -> str:
+    """RGB around [-0.5, 0.5] (1, 3, H, W) -> uint8 (1, H, W, 3)."""
+    x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
+    return g.node("Transpose", g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8), perm=[0, 2, 3, 1])
 
 
 def hyper_analysis(model: ModelFile) -> bytes:

@@ -40,3 +40,7 @@ class Nets(Protocol):
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         """Dequantised normalised latents (M, h, w) -> RGB (16h, 16w, 3)."""
         ...
+
+    def preview(self, v_hat: Float) -> NDArray[np.uint8]:
+        """Dequantised normalised latents (M, h, w) -> RGB (2h, 2w, 3): nearly the means of 8x8 blocks of pixels."""
+        ...

@@ -73,3 +73,6 @@ class OnnxNets:
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         return self._run("synthesis", v_hat=v_hat, **self._block_weights("synthesis", rate))[0]
+
+    def preview(self, v_hat: Float) -> NDArray[np.uint8]:
+        return self._run("preview", v_hat=v_hat)[0]

@@ -81,6 +81,12 @@ class TorchNets:
 
     @torch.inference_mode()
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        x = self._vae.synthesis(self._in(v_hat), self._t(rate))
-        x = (x * 255 + 127.5).clamp(0, 255).round().to(torch.uint8)
-        return self._out(x.permute(0, 2, 3, 1))
+        return self._pixels(self._vae.synthesis(self._in(v_hat), self._t(rate)))
+
+    @torch.inference_mode()
+    def preview(self, v_hat: Float) -> NDArray[np.uint8]:
+        return self._pixels(self._vae.synthesis.preview(self._in(v_hat)))
+
+    def _pixels(self, x: Tensor) -> NDArray[np.uint8]:
+        """RGB around [-0.5, 0.5] (1, 3, H, W) -> (H, W, 3)."""
+        return self._out((x * 255 + 127.5).clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1))

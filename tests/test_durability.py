@@ -1,0 +1,122 @@
+"""Whatever interrupts a command, its output is whole or absent, and no temporary file stays behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import generated_picture
+from PIL import Image
+
+VAECODEC = [sys.executable, "-m", "vaecodec"]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+STUCK_IN_WRITING = """
+import sys, time
+from pathlib import Path
+from vaecodec.cli import main
+
+def write_half(self, data, write=Path.write_bytes):
+    write(self, data[: len(data) // 2])
+    print("half", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+Path.write_bytes = write_half
+sys.argv = ["vaecodec", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What each command works on: a picture of many tiles and its .vaec file."""
+    folder = tmp_path_factory.mktemp("inputs")
+    Image.fromarray(np.tile(generated_picture(500, 700), (3, 3, 1))).save(folder / "large.png")
+    subprocess.run([*VAECODEC, "encode", "large.png", "--tile", "256"], cwd=folder, check=True)
+    return {"encode": folder / "large.png", "decode": folder / "large.vaec"}
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_signal_in_the_middle_of_writing(
+    command: str, number: int, code: int, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"what was there before")
+    arguments = [command, str(inputs[command]), str(target), "-f"]
+    process = subprocess.Popen([sys.executable, "-c", STUCK_IN_WRITING, *arguments], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "half\n"
+    assert len(list(tmp_path.iterdir())) == 2
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == code, message
+    assert "Traceback" not in message
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"what was there before"]
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+@pytest.mark.parametrize("delay", [0.1, 0.4, 0.7, 1.0])
+def test_signals_at_any_time(command: str, delay: float, inputs: dict[str, Path], tmp_path: Path) -> None:
+    number, code = SIGNALS[round(delay * 10) % 3]
+    process = subprocess.Popen(
+        [*VAECODEC, command, str(inputs[command]), str(tmp_path / "out.png")], stderr=subprocess.PIPE
+    )
+    time.sleep(delay)
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1].decode()
+    # Before Python has set up its handlers the signal itself ends the process; after the end it comes too late.
+    assert process.returncode in (code, -number, 0), message
+    assert [path.name for path in tmp_path.iterdir()] == (["out.png"] if process.returncode == 0 else [])
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_full_quota(command: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    arguments = [command, str(inputs[command]), str(tmp_path / "out.png")]
+    run = subprocess.run([*VAECODEC, *arguments], capture_output=True, text=True, preexec_fn=limited)
+    assert run.returncode == 1
+    assert "File too large" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to mount a tiny tmpfs")
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_full_disk(command: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        run = subprocess.run(
+            [*VAECODEC, command, str(inputs[command]), str(tmp_path / "out.png")], capture_output=True, text=True
+        )
+        left = list(tmp_path.iterdir())
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert run.returncode == 1
+    assert "No space left" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert not left
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_closed_pipe(command: str, inputs: dict[str, Path]) -> None:
+    process = subprocess.Popen(
+        [*VAECODEC, command, str(inputs[command]), "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    message = process.stderr.read().decode()
+    assert process.wait(60) == 1
+    assert "Traceback" not in message
+    assert "Exception" not in message

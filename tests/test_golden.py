@@ -1,0 +1,57 @@
+"""Golden streams decode to the same latents for ever, also by a second decoder that shares no code with the codec."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import reference_decoder
+from make_golden import FOLDER, TINY, latents_hash
+
+import vaecodec
+from vaecodec.runtime.store import load_model_for
+
+GOLDEN: dict[str, str] = json.loads((FOLDER / "golden.json").read_text())
+
+
+def codec_of(name: str) -> vaecodec.Codec:
+    return vaecodec.Codec(TINY if name.startswith("tiny-") else None)
+
+
+def test_there_are_golden_streams_of_every_shipped_model() -> None:
+    from vaecodec.runtime.store import shipped_models
+
+    assert {path.stem for path in FOLDER.glob("*.vaec")} == set(GOLDEN)
+    assert {name.split("-")[0] for name in GOLDEN} == {"tiny", *shipped_models()}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_latents(name: str) -> None:
+    assert latents_hash(codec_of(name).decode_latents(FOLDER / f"{name}.vaec")) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_second_decoder(name: str) -> None:
+    data = (FOLDER / f"{name}.vaec").read_bytes()
+    model = (
+        TINY
+        if name.startswith("tiny-")
+        else load_model_for(bytes.fromhex(vaecodec.inspect(data)["model_identity"])).path
+    )
+    assert latents_hash(reference_decoder.decode_latents(data, model.read_bytes())) == GOLDEN[name]
+    if name.startswith("tiny-"):
+        theirs = reference_decoder.decode(data, model.read_bytes()).astype(int)
+        ours = np.asarray(codec_of(name).decode(data)).astype(int)
+        channels = 1 if theirs.ndim == 2 else 3
+        assert np.abs(theirs - ours.reshape(*theirs.shape[:2], -1)[:, :, :channels].reshape(theirs.shape)).max() <= 1
+
+
+def test_second_decoder_refuses_damage() -> None:
+    data = (FOLDER / "tiny-tiles.vaec").read_bytes()
+    model = TINY.read_bytes()
+    for position in range(0, len(data), 7):
+        damaged = bytearray(data)
+        damaged[position] ^= 0x20
+        with pytest.raises(reference_decoder.FormatError):
+            reference_decoder.decode_latents(bytes(damaged), model)
