@@ -25,6 +25,7 @@ def models(as_json: bool) -> None:
                 "kmac_per_pixel": model.config.kmac_per_pixel,
                 "bpp_range": model.bpp_range,
                 "sha256": model.checksum,
+                "path": str(model.path),
             }
         )
     if as_json:

@@ -37,6 +37,6 @@ def test_graphs_are_valid_onnx() -> None:
     onnx = pytest.importorskip("onnx")
     model = load_model()
     data = [graphs.analysis(model), graphs.hyper_analysis(model), graphs.hyper_synthesis(model)]
-    data += [graphs.context_step(model, step) for step in range(4)] + [graphs.synthesis(model)]
+    data += [graphs.context_step(model, step) for step in range(4)] + [graphs.synthesis(model), graphs.preview(model)]
     for graph in data:
         onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)

@@ -1,0 +1,131 @@
+"""Pillow plugin: after `import vaecodec.pillow`, Image.open reads .vaec files and Image.save writes them.
+
+    import vaecodec.pillow
+    from PIL import Image
+
+    Image.open("photo.png").save("photo.vaec", quality=50)
+    Image.open("photo.vaec").thumbnail((200, 200))
+
+Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
+thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100, default 50),
+model (name or path), exif, icc_profile (default: that of the image), xmp.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+from PIL import Image, ImageFile
+
+from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, read_container
+from vaecodec.codec import METADATA, Codec
+from vaecodec.errors import VaecodecError
+from vaecodec.files import Source
+from vaecodec.picture import to_picture, to_pil
+
+FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
+PREVIEW = 8
+_INFO_NAME = {"icc": "icc_profile"}
+# Pillow has its own limit on pixels (Image.MAX_IMAGE_PIXELS), which it checks when a file is opened.
+_UNLIMITED = 1 << 62
+_codecs: dict[Any, Codec] = {}
+
+
+def _codec(model: Any = None) -> Codec:
+    """Models stay loaded."""
+    if model not in _codecs:
+        _codecs[model] = Codec(model, max_pixels=_UNLIMITED)
+    return _codecs[model]
+
+
+class VaecImageFile(ImageFile.ImageFile):
+    """A .vaec file opened by Pillow."""
+
+    format = FORMAT
+    format_description = "vaecodec image"
+    _source: Source
+    _container: Container
+    _preview = False
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        try:
+            self._source = Source(self.fp)
+            self._container = read_container(self._source, _UNLIMITED)
+            header, sections = self._container.header, self._container.sections
+            self._size = (header.width, header.height)
+            self._mode = ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in sections else "")
+            for kind, name in METADATA:
+                if kind in sections:
+                    self.info[_INFO_NAME.get(name, name)] = inflate(self._container.section(kind))
+        except VaecodecError as error:
+            raise SyntaxError(str(error)) from error
+        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Decode the preview instead, if it is at least as large as `size`."""
+        small = tuple(-(-side // PREVIEW) for side in self.size)
+        if not self.tile or self._preview or size is None or small[0] < size[0] or small[1] < size[1]:
+            return None
+        box = (0, 0, self.size[0] / PREVIEW, self.size[1] / PREVIEW)
+        self._preview, self._size = True, small
+        self.tile = [ImageFile._Tile("raw", (0, 0, *small), 0, self._mode)]
+        return self.mode, box
+
+    def verify(self) -> None:
+        """Check all checksums; raises OSError if one fails."""
+        try:
+            for kind in self._container.sections:
+                self._container.section(kind)
+            for index in range(len(self._container.groups)):
+                self._container.group(index)
+        except VaecodecError as error:
+            raise OSError(str(error)) from error
+        super().verify()
+
+    def load(self) -> Any:
+        if self.tile and self.fp is not None:
+            try:
+                picture = _codec().preview(self._source) if self._preview else _codec().decode_picture(self._source)
+            except VaecodecError as error:
+                raise OSError(str(error)) from error
+            if self._exclusive_fp:
+                self.fp.close()
+            self.fp = io.BytesIO(to_pil(picture).tobytes())
+        return super().load()
+
+    def load_seek(self, pos: int) -> None:
+        """The pixels are all that is left to read."""
+
+
+def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    options = image.encoderinfo
+    bare = image.copy()
+    bare.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
+    exif = options.get("exif")
+    try:
+        picture = to_picture(bare, _UNLIMITED)
+        # As everywhere in Pillow, pixels and EXIF are kept as they are: the orientation is not applied.
+        picture.exif = exif.tobytes() if isinstance(exif, Image.Exif) else exif
+        picture.icc = options.get("icc_profile", image.info.get("icc_profile"))
+        picture.xmp = options.get("xmp")
+        fp.write(_codec(options.get("model")).encode_picture(picture, options.get("quality", 50)))
+    except VaecodecError as error:
+        raise OSError(str(error)) from error
+
+
+def _save_all(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
+    raise OSError("a .vaec file holds one image: save_all is not supported")
+
+
+def register() -> None:
+    """Make Pillow know the format; importing this module has done it."""
+    Image.register_open(FORMAT, VaecImageFile, lambda prefix: prefix.startswith(MAGIC))
+    Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _save_all)
+    Image.register_extension(FORMAT, EXTENSION)
+    Image.register_mime(FORMAT, MIME)
+
+
+register()
