@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import click
+from vaecodec.cli.folder import folder_options, one_output, run_folder
 from vaecodec.cli.options import (
     check_target,
     codec_options,
@@ -20,6 +21,7 @@ from vaecodec.cli.options import (
 
 from vaecodec.codec import Codec, Damage
 from vaecodec.files import Source
+from vaecodec.folders import Task
 from vaecodec.picture import Picture, save_image, to_pil
 from vaecodec.windows import Region
 
@@ -47,6 +49,8 @@ class _RegionType(click.ParamType):
 @click.argument("target", metavar="[OUT]", required=False)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
 @click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
+@click.option("--suffix", default=".png", show_default=True, help="Folders: format of the images.")
+@folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
 @metadata_option
 @codec_options
@@ -55,6 +59,11 @@ def decode(
     target: str | None,
     region: Region | None,
     scale: str,
+    suffix: str,
+    output: str | None,
+    recursive: bool,
+    jobs: int | None,
+    resume: bool,
     salvage: bool,
     max_metadata: int,
     model: str | None,
@@ -67,10 +76,18 @@ def decode(
 ) -> None:
     """Decode the .vaec file IN to the image OUT (default: IN with the suffix .png; the suffix names the format).
 
-    "-" is standard input or output (PNG).
+    "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT.
     """
     if (region is not None) + (scale != "1") + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
+    target = one_output(target, output)
+    if Path(source).is_dir():
+        if region or scale != "1" or salvage:
+            raise click.UsageError("--region, --scale and --salvage are for single files.")
+        options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
+        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata}
+        run_folder(source, target, Task("decode", suffix, force=force, codec=options), recursive, jobs, resume, quiet)
+        return
     target = output_path(source, target, ".png")
     check_target(source, target, force)
     started = time.perf_counter()

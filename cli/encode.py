@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import click
 import numpy as np
+from vaecodec.cli.folder import folder_options, one_output, run_folder
 from vaecodec.cli.options import (
-    SUFFIX,
     check_target,
     codec_options,
     output_path,
@@ -18,6 +19,7 @@ from vaecodec.cli.options import (
 )
 
 from vaecodec.codec import Codec
+from vaecodec.folders import SUFFIX, Task
 from vaecodec.picture import to_picture
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
@@ -42,6 +44,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     show_default=True,
     help="Images with a longer side are cut into tiles of this many pixels, coded independently of each other.",
 )
+@folder_options
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @codec_options
 def encode(
@@ -49,6 +52,10 @@ def encode(
     target: str | None,
     quality: float,
     tile: str,
+    output: str | None,
+    recursive: bool,
+    jobs: int | None,
+    resume: bool,
     verify: bool,
     model: str | None,
     backend: str | None,
@@ -58,7 +65,16 @@ def encode(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output."""
+    """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output.
+
+    If IN is a folder, all images in it are encoded into the folder OUT.
+    """
+    target = one_output(target, output)
+    if Path(source).is_dir():
+        options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
+        options |= {"max_pixels": max_pixels, "tile_log2": TILES[tile]}
+        run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
+        return
     target = output_path(source, target, SUFFIX)
     check_target(source, target, force)
     started = time.perf_counter()

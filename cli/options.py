@@ -16,8 +16,6 @@ from vaecodec.files import write_whole
 from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime import BACKENDS
 
-SUFFIX = ".vaec"
-
 
 def codec_options(command: Callable) -> Callable:
     """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""

@@ -14,6 +14,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+"""What counts as an image file in a folder."""
 MAX_PIXELS = 1 << 27
 """Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
 

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from vaecodec.errors import ImageError
+from vaecodec.picture import IMAGE_SUFFIXES
 from vaecodec.training.synthetic import synthetic_crop
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".ppm"}
 VALIDATION_SHARE = 0.05
 SYNTHETIC_SHARE = 1 / 16
 """Share of generated crops: flat colour, noise, text-like edges. Without them a decoder can blow up on such images."""
@@ -25,16 +25,16 @@ def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the images in a folder (recursively; tar shards in it included), a tar, or one file."""
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in SUFFIXES | {".tar"}:
+            if path.suffix.lower() in IMAGE_SUFFIXES | {".tar"}:
                 yield from _pictures(path)
     elif source.suffix.lower() == ".tar":
         with tarfile.open(source) as tar:
             for member in tar:
-                if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+                if member.isfile() and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
                     file = tar.extractfile(member)
                     if file is not None:
                         yield member.name, file.read()
-    elif source.suffix.lower() in SUFFIXES:
+    elif source.suffix.lower() in IMAGE_SUFFIXES:
         yield source.name, source.read_bytes()
 
 

@@ -1,0 +1,150 @@
+"""Folders: mirrored trees, manifests, bad images, restarts, dead workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import generated_picture
+from make_golden import TINY
+from PIL import Image
+
+from vaecodec.folders import Task, find_jobs, run_jobs
+
+
+def vaecodec(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "vaecodec", *map(str, arguments), "--model", str(TINY)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "in"
+    for name in ("a.png", "b.JPG", "deep/c.webp", "deep/er/d.png", "deep/c.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generated_picture(60, 80, len(name))).save(root / name)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def manifest(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+def test_there_and_back(tree: Path, tmp_path: Path) -> None:
+    out, back = tmp_path / "out", tmp_path / "back"
+    run = vaecodec("encode", tree, "-o", out, "-r", "--jobs", 2, "-q", 70)
+    assert run.returncode == 0, run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert "5 of 5 files" in run.stderr
+    files = {str(path.relative_to(out)) for path in out.rglob("*.vaec")}
+    assert files == {"a.vaec", "b.vaec", "deep/c.png.vaec", "deep/c.webp.vaec", "deep/er/d.vaec"}
+    entries = manifest(out)
+    assert {Path(entry["target"]).stat().st_size for entry in entries} == {entry["bytes_out"] for entry in entries}
+    assert all(entry["bpp"] == round(entry["bytes_out"] * 8 / 4800, 4) for entry in entries)
+    assert vaecodec("decode", out, back, "-r", "--suffix", ".webp").returncode == 0
+    assert np.asarray(Image.open(back / "deep/er/d.webp")).shape == (60, 80, 3)
+    assert len(list(back.rglob("*.webp"))) == 5
+    # The same bytes as one file at a time.
+    single = tmp_path / "single.vaec"
+    assert vaecodec("encode", tree / "a.png", single, "-q", 70).returncode == 0
+    assert single.read_bytes() == (out / "a.vaec").read_bytes()
+
+
+def test_without_recursion_subfolders_are_left_alone(tree: Path, tmp_path: Path) -> None:
+    assert vaecodec("encode", tree, tmp_path / "out", "--jobs", 1).returncode == 0
+    assert {path.name for path in (tmp_path / "out").rglob("*.vaec")} == {"a.vaec", "b.vaec"}
+
+
+def test_one_bad_image_does_not_stop_the_rest(tree: Path, tmp_path: Path) -> None:
+    (tree / "bad.png").write_bytes(b"\x89PNG no")
+    out = tmp_path / "out"
+    run = vaecodec("encode", tree, "-o", out, "-r", "--jobs", 2)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("vaecodec: ")
+    assert "bad.png" in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
+    assert len(list(out.rglob("*.vaec"))) == 5
+    assert [Path(entry["source"]).name for entry in manifest(out) if "error" in entry] == ["bad.png"]
+
+
+def test_resume_skips_what_is_done_and_nothing_is_overwritten_unasked(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert vaecodec("encode", tree, "-o", out, "-r").returncode == 0
+    (out / "a.vaec").write_bytes(b"mine")
+    (out / "b.vaec").unlink()
+    run = vaecodec("encode", tree, "-o", out, "-r", "--resume")
+    assert run.returncode == 0, run.stderr
+    assert "1 of 5 files, 4 skipped" in run.stderr
+    assert (out / "a.vaec").read_bytes() == b"mine"
+    again = vaecodec("encode", tree, "-o", out, "-r")
+    assert again.returncode == 1
+    assert again.stderr.count("exists already") == 5
+    assert vaecodec("encode", tree, "-o", out, "-r", "-f").returncode == 0
+    assert (out / "a.vaec").read_bytes()[:4] == b"VAEC"
+
+
+def test_usage(tree: Path, tmp_path: Path) -> None:
+    assert vaecodec("encode", tree).returncode == 2
+    assert vaecodec("encode", tree, tmp_path / "x", "-o", tmp_path / "y").returncode == 2
+    assert vaecodec("decode", tree, tmp_path / "x", "--region", "0,0,1,1").returncode == 2
+    (tmp_path / "file").write_text("")
+    assert vaecodec("encode", tree, tmp_path / "file").returncode == 1
+    (tmp_path / "empty").mkdir()
+    assert "0 of 0 files" in vaecodec("encode", tmp_path / "empty", tmp_path / "out").stderr
+
+
+def test_an_output_folder_within_the_input_is_not_encoded_again(tree: Path) -> None:
+    task = Task("decode", ".vaec")
+    assert find_jobs(tree, tree / "deep", Task("encode", ".vaec"), True) == find_jobs(
+        tree, tree / "deep", Task("encode", ".vaec"), False
+    )
+    assert find_jobs(tree, tree / "out", task, True) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_whole_files_only(number: int, code: int, tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for i in range(60):
+        Image.fromarray(generated_picture(400, 400, i)).save(root / f"{i}.png", compress_level=1)
+    command = [sys.executable, "-m", "vaecodec", "encode", str(root), "-o", str(out), "--jobs", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("*.vaec")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == code, message
+    assert "Traceback" not in message
+    assert {path.suffix for path in out.iterdir()} == {".vaec", ".jsonl"}
+    resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(list(out.glob("*.vaec"))) == 60
+
+
+def kill_self(entry: dict) -> None:
+    """Kill the worker processes after the first entry."""
+    for line in subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    ).stdout.splitlines():
+        if "spawn_main" in line:
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+
+
+def test_a_dead_worker_is_one_line(tmp_path: Path) -> None:
+    from vaecodec.errors import VaecodecError
+
+    for i in range(40):
+        Image.fromarray(generated_picture(200, 200, i)).save(tmp_path / f"{i}.png", compress_level=1)
+    task = Task("encode", ".vaec", codec={"model": str(TINY), "threads": 1})
+    jobs = find_jobs(tmp_path, tmp_path / "out", task, False)
+    with pytest.raises(VaecodecError, match="--resume"):
+        run_jobs(jobs, task, tmp_path / "out", 2, kill_self)
