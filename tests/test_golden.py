@@ -44,6 +44,10 @@ def test_second_decoder(name: str) -> None:
         theirs = reference_decoder.decode(data, model.read_bytes()).astype(int)
         ours = np.asarray(codec_of(name).decode(data)).astype(int)
         channels = 1 if theirs.ndim == 2 else 3
+        alpha = reference_decoder.decode_alpha(data, model.read_bytes())
+        assert (alpha is not None) == ("alpha" in name)
+        if alpha is not None:
+            assert np.array_equal(alpha, ours[:, :, -1])
         assert np.abs(theirs - ours.reshape(*theirs.shape[:2], -1)[:, :, :channels].reshape(theirs.shape)).max() <= 1
 
 

@@ -1,0 +1,331 @@
+"""A second decoder, written from FORMAT.md alone: plain Python and numpy int64, no code shared with the codec.
+
+Slow, and meant to be read beside the specification; section numbers are those of FORMAT.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zlib
+from bisect import bisect_right
+from itertools import accumulate
+
+import numpy as np
+from PIL import Image
+
+FIRST = (0, 3, 1, 2)
+FLOAT_LAYERS = ("mix_in", "spatial", "mix_out", "expand", "contract")
+
+
+class FormatError(Exception):
+    """The file breaks a rule of FORMAT.md."""
+
+
+def check(condition: bool, rule: str) -> None:
+    if not condition:
+        raise FormatError(rule)
+
+
+class Model:
+    """Section 6: tensors by name, and the configuration."""
+
+    def __init__(self, data: bytes) -> None:
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        self.identity = hashlib.sha256(data).digest()[:4]
+        self.config = json.loads(header["__metadata__"]["config"])
+        kinds = {"I8": "i1", "U8": "u1", "I16": "<i2", "U16": "<u2", "U32": "<u4", "F16": "<f2"}
+        self.tensors = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                start, end = (8 + size + offset for offset in entry["data_offsets"])
+                array = np.frombuffer(data[start:end], kinds[entry["dtype"]]).reshape(entry["shape"])
+                self.tensors[name] = array.astype(np.float64 if entry["dtype"] == "F16" else np.int64)
+
+    def tables(self, name: str) -> list[list[int]]:
+        counts, tables = self.tensors[f"tables.{name}.counts"].tolist(), []
+        for radius in self.tensors[f"tables.{name}.radius"].tolist():
+            tables.append(counts[: 2 * radius + 2])
+            counts = counts[2 * radius + 2 :]
+        return tables
+
+
+class File:
+    """Section 1: the header, the sections and the two streams of each group."""
+
+    def __init__(self, data: bytes, identity: bytes) -> None:
+        self.data, self.at = data, 0
+        check(self.take(4) == b"VAEC", "magic")
+        check(self.take(1) == b"\2", "version")
+        (flags,) = self.take(1)
+        check(flags < 8, "flags")
+        self.gray, with_sections, tiled = bool(flags & 1), bool(flags & 2), bool(flags & 4)
+        self.width, self.height = self.varint(1 << 20), self.varint(1 << 20)
+        self.quality = int.from_bytes(self.take(2), "little")
+        check(self.width > 0 < self.height and 100 <= self.quality <= 10000, "range")
+        check(self.take(4) == identity, "model")
+        side = 1 << self.take(1)[0] if tiled else 2048
+        longest = max(self.width, self.height)
+        check(not tiled or 1 << 7 <= side <= 1 << 11, "tile size")
+        check(longest > side if tiled else longest <= side, "tiles where they belong")
+        self.tile = side // 16 if tiled else 1 << 20
+        table = []
+        if with_sections:
+            table = [(self.take(1)[0], self.varint(1 << 28)) for _ in range(self.varint(255))]
+        kinds = [kind for kind, _ in table]
+        check(len(set(kinds)) == len(kinds), "a type twice")
+        check(all(kind == 1 or kind >= 128 for kind in kinds), "unknown critical section")
+        plain = not (tiled or with_sections)
+        sizes = []
+        for _ in self.tiles():
+            hyper = 4 * self.varint(1 << 28)
+            sizes.append((hyper, len(data) - 4 - self.at - hyper if plain else 4 * self.varint(1 << 28)))
+        start = 0 if plain else self.at
+        if not plain:
+            self.checksum(0)
+        self.sections = {}
+        for kind, size in table:
+            self.sections[kind] = self.part(size, self.at)
+        self.streams = []
+        for hyper, latent in sizes:
+            check(latent >= 0 and latent % 4 == 0, "whole words")
+            both = self.part(hyper + latent, start if plain else self.at)
+            self.streams.append((both[:hyper], both[hyper:]))
+        check(self.at == len(data), "the file ends after its last group")
+
+    def take(self, count: int) -> bytes:
+        check(self.at + count <= len(self.data), "truncated")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def varint(self, limit: int) -> int:
+        value, shift, byte = 0, 0, 128
+        while byte & 128:
+            (byte,) = self.take(1)
+            value |= (byte & 127) << shift
+            shift += 7
+            check(value <= limit and shift < 40, "range")
+        check(byte > 0 or shift == 7, "shortest varint")
+        return value
+
+    def part(self, size: int, covered: int) -> bytes:
+        """Payload and checksum, which covers the bytes from `covered` on."""
+        payload = self.take(size)
+        self.checksum(covered)
+        return payload
+
+    def checksum(self, start: int) -> None:
+        expected = zlib.crc32(self.data[start : self.at])
+        check(int.from_bytes(self.take(4), "little") == expected, "checksum")
+
+    def latent_size(self) -> tuple[int, int]:
+        return -(-self.height // 32) * 2, -(-self.width // 32) * 2
+
+    def tiles(self) -> list[tuple[slice, slice]]:
+        """Section 2: rows and columns of the latents of each group."""
+        rows, columns = (
+            [slice(at, min(at + self.tile, size)) for at in range(0, size, self.tile)] for size in self.latent_size()
+        )
+        return [(row, column) for row in rows for column in columns]
+
+
+class RangeDecoder:
+    """Section 5."""
+
+    def __init__(self, stream: bytes) -> None:
+        self.words = np.frombuffer(stream, "<u4").tolist()
+        self.read = self.low = 0
+        self.range, self.symbols = 2**64 - 1, 0
+        self.point = self.word() << 32
+        self.point += self.word()
+
+    def word(self) -> int:
+        self.read += 1
+        return self.words[self.read - 1] if self.read <= len(self.words) else 0
+
+    def place(self, firsts: list[int]) -> int:
+        """`firsts`: for each place the sum of the counts before it, and at the end of all."""
+        unit = self.range >> 24
+        t = ((self.point - self.low) % 2**64) // unit
+        check(t < 1 << 24, "stream invalid")
+        place = bisect_right(firsts, t) - 1
+        self.low = (self.low + unit * firsts[place]) % 2**64
+        self.range = unit * (firsts[place + 1] - firsts[place])
+        if self.range < 2**32:
+            self.low, self.range = (self.low << 32) % 2**64, self.range << 32
+            self.point = ((self.point << 32) + self.word()) % 2**64
+        self.symbols += 1
+        return place
+
+    def call(self, numbers: list[int], tables: list[list[int]]) -> list[int]:
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        symbols, escapes, known = [0] * len(numbers), [], {}
+        for i in order:
+            number = numbers[i]
+            if number not in known:
+                known[number] = [0, *accumulate(tables[number])]
+            radius = len(tables[number]) // 2 - 1
+            symbols[i] = self.place(known[number]) - radius
+            if symbols[i] > radius:
+                escapes.append(i)
+        equal = [256 * i for i in range(65535)] + [1 << 24]
+        for i in escapes:
+            symbols[i] = self.place(equal) - 32767
+        return symbols
+
+    def end(self) -> None:
+        check(self.read >= len(self.words), "stream longer than its symbols")
+        check(not self.symbols or (self.point - self.low) % 2**64 < 2**33 - 1, "stream longer than its symbols")
+
+
+class Group:
+    """Sections 3 and 4: from the streams of a group to its latents."""
+
+    def __init__(self, model: Model, quality: int) -> None:
+        self.model, self.t = model, model.tensors
+        anchors = model.config["anchors"]
+        p = (quality - 100) * (anchors - 1) * 65536 // 9900
+        self.a = min(p >> 16, anchors - 2)
+        self.f = p - 65536 * self.a
+        self.nearest = self.a + (self.f >= 32768)
+
+    def at_rate(self, table: np.ndarray) -> np.ndarray:
+        return (table[self.a] * (65536 - self.f) + table[self.a + 1] * self.f) >> 16
+
+    @staticmethod
+    def exp2(g: int) -> int:
+        mantissa, n = round(2 ** ((g & 255) / 256) * 16384), (g >> 8) + 2
+        return mantissa << n if n >= 0 else mantissa >> -n
+
+    def sums(self, name: str, x: np.ndarray) -> np.ndarray:
+        w = self.t[f"{name}.weight"]
+        if w.shape[2] == 1:
+            return np.tensordot(w[:, :, 0, 0], x, 1)
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+        h, width = x.shape[1:]
+        return sum(w[:, 0, i, j, None, None] * padded[:, i : i + h, j : j + width] for i in range(3) for j in range(3))
+
+    def layer(self, name: str, x: np.ndarray, rate: np.ndarray | int = 0, scale: np.ndarray | int = 1) -> np.ndarray:
+        """floor(scale * (S * 2^-s + (b + r) / 16) + 1/2), all over the common denominator 2^(s + 4)."""
+        shift = self.t[f"{name}.shift"][:, None, None]
+        bias = (self.t[f"{name}.bias"] + rate)[:, None, None]
+        return ((self.sums(name, x) * 16 + (bias << shift)) * scale + (1 << (shift + 3))) >> (shift + 4)
+
+    def decode(self, hyper: bytes, latent: bytes, h: int, w: int) -> np.ndarray:
+        """y (M, h, w) in 1/16 symbol."""
+        t, config = self.t, self.model.config
+        m, z_count = config["latents"], config["hyper_latents"]
+        rows, columns = -(-h // 4), -(-w // 4)
+        numbers = np.repeat(np.arange(z_count) + self.nearest * z_count, rows * columns).tolist()
+        coder = RangeDecoder(hyper)
+        z = np.array(coder.call(numbers, self.model.tables("hyper")), np.int64).reshape(z_count, rows, columns)
+        coder.end()
+        gains = [self.exp2(-g) for g in self.at_rate(t["hyper_gain"]).tolist()]
+        z = 16 * np.clip(z, -64, 64) * np.array(gains)[:, None, None]
+        features = self.hyper_synthesis(np.clip((z + (1 << 15)) >> 16, -127, 127))[:, :h, :w]
+
+        gain = self.at_rate(t["gain"])
+        up, down = (np.array([self.exp2(sign * g) for g in gain.tolist()]) for sign in (1, -1))
+        y, v = np.zeros((2, m, h, w), np.int64)
+        coder, tables = RangeDecoder(latent), self.model.tables("latent")
+        for step in range(4):
+            mean, index = self.context(step, features, v)
+            places = [
+                (c, 2 * row + p // 2, 2 * column + p % 2)
+                for p in range(4)
+                for c in range(p ^ FIRST[step], m, 4)
+                for row in range(h // 2)
+                for column in range(w // 2)
+            ]
+            at = tuple(np.array(places, np.int64).T)
+            c = at[0]
+            mu = (16 * mean[at] * up[c] + (1 << 24)) >> 25
+            k = np.clip((index[at] + 6 * gain[c]) >> 8, 0, 63)
+            x = np.zeros(len(places), np.int64)
+            x[k > 0] = coder.call(k[k > 0].tolist(), tables)
+            y[at] = 16 * x + mu
+            v[at] = np.clip((y[at] * down[c] + (1 << 15)) >> 16, -127, 127)
+        coder.end()
+        return y
+
+    def hyper_synthesis(self, u: np.ndarray) -> np.ndarray:
+        def layer(name: str, x: np.ndarray, rate: np.ndarray | int = 0) -> np.ndarray:
+            return self.layer(f"prior.hyper_synthesis.{name}", x, rate)
+
+        t = positive(layer("stem", u, self.at_rate(self.t["prior.hyper_rate"])))
+        t = shuffle(positive(layer("up1", signed(layer("spatial1", t)))), 2)
+        t = shuffle(positive(layer("up2", signed(layer("spatial2", t)))), 2)
+        return positive(layer("head", signed(layer("spatial3", t))) + t)
+
+    def context(self, step: int, features: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and scale indices of all channels."""
+        name = f"prior.steps.{step}"
+        t = features if step == 0 else np.concatenate([features, v, np.abs(v)])
+        t = positive(self.layer(f"{name}.head", t, self.at_rate(self.t["prior.step_rate"][step])))
+        for block in range(self.model.config["context_blocks"]):
+            inner = signed(self.layer(f"{name}.blocks.{block}.spatial", t))
+            t = positive(self.layer(f"{name}.blocks.{block}.mix", inner) + t)
+        m = self.model.config["latents"]
+        out = self.layer(f"{name}.out", t, scale=np.repeat([32, 128], m)[:, None, None])
+        return np.clip(out[:m], -16383, 16383), np.clip(out[m:], -32767, 32767)
+
+
+def positive(x: np.ndarray) -> np.ndarray:
+    return np.clip(x, 0, 127)
+
+
+def signed(x: np.ndarray) -> np.ndarray:
+    return np.clip(x, -127, 127)
+
+
+def shuffle(x: np.ndarray, size: int) -> np.ndarray:
+    """`up` (size 2) and `up8` (size 8)."""
+    channels, h, w = x.shape
+    x = x.reshape(size, size, channels // size**2, h, w).transpose(2, 3, 0, 4, 1)
+    return x.reshape(channels // size**2, h * size, w * size)
+
+
+def decode_latents(data: bytes, model_data: bytes) -> np.ndarray:
+    """The latents y of the image (M, H/16, W/16); raises FormatError."""
+    model = Model(model_data)
+    file = File(data, model.identity)
+    group = Group(model, file.quality)
+    y = np.zeros((model.config["latents"], *file.latent_size()), np.int64)
+    for (rows, columns), streams in zip(file.tiles(), file.streams, strict=True):
+        y[:, rows, columns] = group.decode(*streams, rows.stop - rows.start, columns.stop - columns.start)
+    return y
+
+
+def decode(data: bytes, model_data: bytes) -> np.ndarray:
+    """Section 7: the image (H, W) or (H, W, 3), without alpha, which is returned by decode_alpha."""
+    model = Model(model_data)
+    file = File(data, model.identity)
+    group, tensors = Group(model, file.quality), model.tensors
+    y = decode_latents(data, model_data)
+    weight = group.f / 65536
+
+    def layer(name: str, x: np.ndarray) -> np.ndarray:
+        return group.sums(f"synthesis.{name}", x) + tensors[f"synthesis.{name}.bias"][:, None, None]
+
+    def leak(x: np.ndarray) -> np.ndarray:
+        return np.where(x >= 0, x, x / 10)
+
+    t = shuffle(layer("stem", y / 16 * 2.0 ** (-group.at_rate(tensors["gain"])[:, None, None] / 256)), 2)
+    table = tensors["synthesis.blocks.rate"]
+    rates = table[group.a] * (1 - weight) + table[group.a + 1] * weight
+    for i, rate in enumerate(rates):
+        scale = 2 ** rate[:, None, None] / 10
+        mix_in, spatial, mix_out, expand, contract = (f"blocks.layers.{i}.{name}" for name in FLOAT_LAYERS)
+        t = t + scale * layer(mix_out, layer(spatial, leak(layer(mix_in, t))))
+        t = t + scale * layer(contract, leak(layer(expand, t)))
+    pixels = np.clip(np.rint(255 * shuffle(layer("head", t), 8) + 127.5), 0, 255).astype(np.int64)
+    pixels = pixels[:, : file.height, : file.width]
+    return (pixels.sum(0) + 1) // 3 if file.gray else pixels.transpose(1, 2, 0)
+
+
+def decode_alpha(data: bytes, model_data: bytes) -> np.ndarray | None:
+    """The alpha plane (H, W), if there is one."""
+    file = File(data, Model(model_data).identity)
+    return np.asarray(Image.open(io.BytesIO(file.sections[1]))) if 1 in file.sections else None
