@@ -7,7 +7,7 @@ import json
 import click
 from vaecodec.cli.options import coded_source
 
-from vaecodec.codec import inspect
+from vaecodec.inspection import inspect
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import click
 
 from vaecodec.bitstream.container import MAX_METADATA
 from vaecodec.errors import VaecodecError
-from vaecodec.files import write_whole
+from vaecodec.files import is_url, write_whole
 from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime import BACKENDS
 
@@ -70,12 +71,15 @@ def output_path(source: str, target: str | None, suffix: str) -> str:
     """The output that was asked for, or the input with another suffix ("-" for standard input)."""
     if target is not None:
         return target
-    return "-" if source == "-" else str(Path(source).with_suffix(suffix))
+    if source == "-":
+        return "-"
+    head, tail = os.path.split(source)  # not Path, which would spoil a URL
+    return os.path.join(head, Path(tail).stem + suffix)
 
 
 def check_target(source: str, target: str, force: bool) -> None:
     """Fail early, before any work, where the output cannot be written."""
-    if target == "-":
+    if target == "-" or is_url(target):
         return
     path = Path(target)
     if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):

@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from vaecodec.codec import Codec, inspect
+from vaecodec.codec import Codec
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
+from vaecodec.inspection import inspect
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +36,6 @@ def encode(image: Any, quality: float = 50, model: str | Path | None = None) -> 
     return _codec(model).encode(image, quality)
 
 
-def decode(data: bytes | bytearray | memoryview, model: str | Path | None = None) -> Image.Image:
-    """Decode the bytes of a .vaec file to a PIL image; see Codec.decode."""
-    return _codec(model).decode(data)
+def decode(source: Any, model: str | Path | None = None) -> Image.Image:
+    """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode."""
+    return _codec(model).decode(source)

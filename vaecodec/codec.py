@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from PIL import Image
 
 from vaecodec.bitstream.container import (
     MAX_METADATA,
-    VERSION,
     Container,
     Header,
     Section,
@@ -26,12 +25,11 @@ from vaecodec.bitstream.container import (
     read_container,
     write_container,
 )
-from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.parallel import Workers
-from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, to_picture, to_pil
+from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, to_array, to_picture, to_pil
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS, load_nets
@@ -79,6 +77,8 @@ class Codec:
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+        self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
+        self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
         self.timing = Timing()
         self._name = model
@@ -87,6 +87,15 @@ class Codec:
         self._loaded: dict[tuple[bytes, int | None], Nets] = {}
         self._models: dict[bytes, ModelFile] = {}
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        """Pickled as its arguments: a worker process loads the model itself."""
+        return _codec_of, (self._arguments,)
+
+    @functools.cached_property
+    def _single(self) -> Codec:
+        """A codec of one thread, for many images side by side."""
+        return Codec(**(self._arguments | {"threads": 1}))
 
     @functools.cached_property
     def model(self) -> ModelFile:
@@ -143,6 +152,10 @@ class Codec:
             sections = {Section.ALPHA: alpha_to_png(picture.alpha)} | sections
         return write_container(header, groups, sections)
 
+    def encode_batch(self, images: Iterable[Any], quality: float = 50) -> list[bytes]:
+        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them, side by side on all cores."""
+        return list(self._workers.map(lambda image: self._single.encode(image, quality), images))
+
     # Decoding ---------------------------------------------------------------------------------------------------
 
     def decode(self, source: Any, region: Region | None = None) -> Image.Image:
@@ -157,6 +170,20 @@ class Codec:
     def decode_picture(self, source: Any, region: Region | None = None, progress: Progress | None = None) -> Picture:
         with Source(source) as opened:
             return self._decode(read_container(opened, self.max_pixels), region, None, progress)
+
+    def decode_batch(self, sources: Iterable[Any]) -> list[Image.Image]:
+        """Decode many files side by side on all cores."""
+        return list(self._workers.map(self._single.decode, sources))
+
+    def decode_array(self, source: Any, region: Region | None = None) -> NDArray[np.uint8]:
+        """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha)."""
+        return to_array(self.decode_picture(source, region))
+
+    def decode_to_tensor(self, source: Any, region: Region | None = None, device: Any = None) -> Any:
+        """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Needs torch."""
+        import torch
+
+        return torch.from_numpy(self.decode_array(source, region)).permute(2, 0, 1).contiguous().to(device or "cpu")
 
     def preview(self, source: Any, progress: Progress | None = None) -> Picture:
         """A picture of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
@@ -254,46 +281,13 @@ class Codec:
             return values
 
 
+def _codec_of(arguments: dict[str, Any]) -> Codec:
+    return Codec(**arguments)
+
+
 def pixel_area(header: Header, region: Region | None) -> tuple[slice, slice]:
     """Rows and columns of a region (x, y, width, height), or of the whole image; raises ImageError if it leaves it."""
     x, y, width, height = region or (0, 0, header.width, header.height)
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > header.width or y + height > header.height:
         raise ImageError(f"region {x},{y},{width},{height} is not within the image of {header.width}x{header.height}")
     return slice(y, y + height), slice(x, x + width)
-
-
-def inspect(source: Any, max_pixels: int = 1 << 60) -> dict[str, Any]:
-    """What a .vaec file says of itself, without decoding it: size, quality, model, bytes and bpp of every part.
-
-    All checksums are checked; raises FormatError if one fails.
-    """
-    with Source(source) as opened:
-        container = read_container(opened, max_pixels)
-        for kind in container.sections:
-            container.section(kind)
-        for index in range(len(container.groups)):
-            container.group(index)
-    header, total = container.header, opened.size
-    pixels = header.width * header.height
-    hyper = sum(container.hyper_bytes)
-    sizes = {"hyper latents": hyper, "latents": sum(part.size for part in container.groups) - hyper}
-    sizes |= {kind.name.lower(): part.size for kind, part in container.sections.items()}
-    sizes["header and checksums"] = total - sum(sizes.values())
-    try:
-        model = load_model_for(header.model).name
-    except ModelError:
-        model = None
-    return {
-        "version": VERSION,
-        "width": header.width,
-        "height": header.height,
-        "mode": ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in container.sections else ""),
-        "quality": header.quality / QUALITY_UNIT,
-        "model": model,
-        "model_identity": header.model.hex(),
-        "groups": len(container.groups),
-        "tile": None if header.tile_log2 is None else 1 << header.tile_log2,
-        "bytes": total,
-        "bpp": total * 8 / pixels,
-        "parts": {name: {"bytes": size, "bpp": size * 8 / pixels} for name, size in sizes.items()},
-    }

@@ -12,8 +12,28 @@ from typing import Any, BinaryIO
 from vaecodec.errors import VaecodecError
 
 
+def is_url(path: Any) -> bool:
+    """Whether a path belongs to fsspec: s3://bucket/key, memory://name, ..."""
+    return isinstance(path, str) and "://" in path
+
+
+def _open_url(url: str, mode: str) -> Any:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise VaecodecError(f"{url} needs fsspec: pip install 'vaecodec[fsspec]'") from error
+    try:
+        return fsspec.open(url, mode).open()
+    except ImportError as error:
+        raise VaecodecError(f"{url} needs more packages: {error}".splitlines()[0]) from error
+    except Exception as error:  # every kind of storage has errors of its own
+        if isinstance(error, FileNotFoundError):
+            raise VaecodecError(f"cannot read {url}: no such file") from error
+        raise VaecodecError(f"cannot open {url}: {error}".splitlines()[0]) from error
+
+
 class Source:
-    """Random access to the bytes of memory, a path or a binary file object; safe to share by threads.
+    """Random access to the bytes of memory, a path, a URL of fsspec or a binary file object; safe to share by threads.
 
     Of a seekable file only what is asked for is read; anything else is read whole at the start.
     """
@@ -35,7 +55,9 @@ class Source:
 
     def _open(self, data: Any) -> None:
         try:
-            file = open(data, "rb") if self._owned else data  # noqa: SIM115 (closed by close)
+            file = data
+            if self._owned:
+                file = _open_url(data, "rb") if is_url(data) else open(data, "rb")
             if file.seekable():
                 self._file = file
             else:
@@ -73,9 +95,14 @@ class Source:
 
 def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -> None:
     """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind.
+    A URL is handed to fsspec.
 
     Without `overwrite` an existing file is refused.
     """
+    if is_url(path):
+        with _open_url(str(path), "wb") as file:  # object stores show a new object when it is closed
+            file.write(data)
+        return
     path = Path(path)
     if path.is_file() and not overwrite:
         raise VaecodecError(f"{path} exists already; use -f to overwrite it")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
+from vaecodec.files import Source, is_url
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""
@@ -64,7 +65,12 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(image, bytes | bytearray | memoryview):
         return _from_file(io.BytesIO(image), "the input", max_pixels)
     if isinstance(image, str | os.PathLike):
+        if is_url(image):
+            with Source(image) as source:
+                return _from_file(io.BytesIO(source.read(0, source.size)), str(image), max_pixels)
         return _from_file(image, str(image), max_pixels)
+    if hasattr(image, "read"):
+        return _from_file(image, "the input", max_pixels)
     raise ImageError(f"cannot encode a {type(image).__name__}")
 
 
@@ -193,13 +199,19 @@ def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
+def _shown(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, 3), or (H, W) for gray: the synthesis knows nothing of gray, its three channels differ a little."""
+    return ((picture.rgb.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8) if picture.gray else picture.rgb
+
+
+def to_array(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, C): gray or RGB, then alpha if there is one."""
+    return np.dstack([_shown(picture)] + ([] if picture.alpha is None else [picture.alpha]))
+
+
 def to_pil(picture: Picture) -> Image.Image:
     """L, LA, RGB or RGBA image; `info` holds exif, icc_profile and xmp where there are any."""
-    samples = picture.rgb
-    if picture.gray:
-        # The synthesis knows nothing of gray: its three channels differ a little.
-        samples = ((samples.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8)
-    image = Image.fromarray(samples)
+    image = Image.fromarray(_shown(picture))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
     for key, value in (("exif", picture.exif), ("icc_profile", picture.icc), ("xmp", picture.xmp)):

@@ -1,0 +1,84 @@
+"""Training data from .vaec files: a torch Dataset that decodes only the crop it needs, and a webdataset decoder.
+
+dataset = VaecDataset("archive/", crop=256)           # random crops, (3, 256, 256) uint8 tensors
+webdataset.WebDataset("shards-{000..099}.tar").decode(webdataset_decoder())
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vaecodec.bitstream.container import read_container
+from vaecodec.codec import Codec
+from vaecodec.errors import ImageError
+from vaecodec.files import Source
+from vaecodec.folders import SUFFIX
+
+
+class VaecDataset(Dataset):
+    """The .vaec files of a folder (or of a list of paths or URLs) as uint8 tensors (3, H, W), alpha left out.
+
+    crop: side of a random square crop, of which only the tiles it touches are read and decoded; smaller pictures are
+    mirrored. transform: applied to each tensor. codec: arguments of Codec; each worker process of a DataLoader makes
+    its own. Crops are drawn with Python's `random`, which DataLoader seeds in each worker.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Sequence[str | Path],
+        crop: int | None = None,
+        transform: Callable[[Tensor], Any] | None = None,
+        **codec: Any,
+    ) -> None:
+        folder = isinstance(source, str | Path)
+        self.paths = sorted(map(str, Path(source).rglob(f"*{SUFFIX}"))) if folder else [str(path) for path in source]
+        if not self.paths:
+            raise ImageError(f"no {SUFFIX} files in {source}")
+        self.crop, self.transform = crop, transform
+        self.codec = Codec(**({"threads": 1} | codec))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Any:
+        with Source(self.paths[index]) as source:
+            region = self._region(source) if self.crop else None
+            tensor = self.codec.decode_to_tensor(source, region)
+        tensor = tensor[:3] if tensor.shape[0] >= 3 else tensor[:1].expand(3, -1, -1)
+        if self.crop:
+            tensor = _mirrored(tensor, self.crop)
+        return self.transform(tensor) if self.transform else tensor
+
+    def _region(self, source: Source) -> tuple[int, int, int, int]:
+        assert self.crop is not None
+        header = read_container(source, self.codec.max_pixels).header
+        width, height = min(self.crop, header.width), min(self.crop, header.height)
+        return random.randint(0, header.width - width), random.randint(0, header.height - height), width, height
+
+
+def _mirrored(tensor: Tensor, side: int) -> Tensor:
+    """Enlarge (C, H, W) to at least `side` by mirroring at the right and bottom edges, as often as it takes."""
+    while max(missing := (side - tensor.shape[1], side - tensor.shape[2])) > 0:
+        down, right = (min(max(m, 0), size) for m, size in zip(missing, tensor.shape[1:], strict=True))
+        flipped = torch.cat([tensor, tensor.flip(1)[:, :down]], 1)
+        tensor = torch.cat([flipped, flipped.flip(2)[:, :, :right]], 2)
+    return tensor
+
+
+def webdataset_decoder(kind: str = "torch", **codec: Any) -> Callable[[str, bytes], Any]:
+    """A handler for WebDataset.decode: .vaec entries become tensors (C, H, W) ("torch"), arrays (H, W, C) ("numpy")
+    or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec."""
+    coder = Codec(**({"threads": 1} | codec))
+    decode = {"torch": coder.decode_to_tensor, "numpy": coder.decode_array, "pil": coder.decode}[kind]
+
+    def handler(key: str, data: bytes) -> Any:
+        return decode(data) if key.lower().endswith(SUFFIX) else None
+
+    return handler

@@ -1,0 +1,48 @@
+"""What a .vaec file says of itself, without decoding it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vaecodec.bitstream.container import VERSION, Section, read_container
+from vaecodec.config import QUALITY_UNIT
+from vaecodec.errors import ModelError
+from vaecodec.files import Source
+from vaecodec.runtime.store import load_model_for
+
+
+def inspect(source: Any, max_pixels: int = 1 << 60) -> dict[str, Any]:
+    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object).
+
+    All checksums are checked; raises FormatError if one fails.
+    """
+    with Source(source) as opened:
+        container = read_container(opened, max_pixels)
+        for kind in container.sections:
+            container.section(kind)
+        for index in range(len(container.groups)):
+            container.group(index)
+    header, total = container.header, opened.size
+    pixels = header.width * header.height
+    hyper = sum(container.hyper_bytes)
+    sizes = {"hyper latents": hyper, "latents": sum(part.size for part in container.groups) - hyper}
+    sizes |= {kind.name.lower(): part.size for kind, part in container.sections.items()}
+    sizes["header and checksums"] = total - sum(sizes.values())
+    try:
+        model = load_model_for(header.model).name
+    except ModelError:
+        model = None
+    return {
+        "version": VERSION,
+        "width": header.width,
+        "height": header.height,
+        "mode": ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in container.sections else ""),
+        "quality": header.quality / QUALITY_UNIT,
+        "model": model,
+        "model_identity": header.model.hex(),
+        "groups": len(container.groups),
+        "tile": None if header.tile_log2 is None else 1 << header.tile_log2,
+        "bytes": total,
+        "bpp": total * 8 / pixels,
+        "parts": {name: {"bytes": size, "bpp": size * 8 / pixels} for name, size in sizes.items()},
+    }
