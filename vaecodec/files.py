@@ -57,7 +57,7 @@ class Source:
         try:
             file = data
             if self._owned:
-                file = _open_url(data, "rb") if is_url(data) else open(data, "rb")
+                file = _open_url(data, "rb") if is_url(data) else open(data, "rb")  # noqa: SIM115 (closed by close)
             if file.seekable():
                 self._file = file
             else:
