@@ -93,6 +93,9 @@ class VAE(nn.Module):
         y_per_v = self.norm.neg().exp2()[:, None, None]
         self.synthesis.stem.weight.copy_((quads * y_per_v @ block.T).reshape(m, 4 * c).T[:, :, None, None])
         self.synthesis.head.weight.copy_(inverse[:, :, None, None])
+        # What there is to correct in the picture shrinks with the steps: by half of their 5 octaves, as a start.
+        octaves = torch.linspace(1.0, -1.5, self.config.anchors, device=basis.device)
+        self.synthesis.blocks.rate.copy_(octaves[:, None, None].expand_as(self.synthesis.blocks.rate))
 
     @torch.no_grad()
     def initialise_hyper(self, x: Tensor) -> None:
