@@ -19,8 +19,9 @@ from PIL import Image
 
 import vaecodec
 from vaecodec.bitstream.coder import Decoder
-from vaecodec.bitstream.container import Container, read_container
+from vaecodec.bitstream.container import Streams, read_container
 from vaecodec.config import HYPER_LIMIT, SCALE_MIN, SCALES_PER_OCTAVE, SYMBOL_UNIT
+from vaecodec.files import Source
 from vaecodec.model.vae import VAE
 from vaecodec.prior import Prior, split_slots
 from vaecodec.quantise import Quantiser
@@ -44,14 +45,16 @@ def hyper_bits(entropy: EntropyModels, symbols: np.ndarray, anchor: int) -> floa
 
 
 @torch.no_grad()
-def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, container: Container) -> float:
+def coded_bytes(
+    codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, streams: Streams, rate: RatePosition
+) -> float:
     """Estimated bytes of the symbols that a file holds."""
-    model, values, rate = codec.decode_latents(container)
+    model, values = codec.model, codec.decode_latents(data)
     prior, slots = Prior(model, OnnxNets(model), rate), split_slots(values)
     height, width = values.shape[1:]
     shape = (model.config.hyper_latents, -(-height // 4), -(-width // 4))
     tables = prior.hyper_tables_index(shape).ravel()
-    z = Decoder(container.hyper_stream).decode(tables, model.hyper_tables).reshape(shape)
+    z = Decoder(streams_of(data).hyper).decode(tables, model.hyper_tables).reshape(shape)
     bits = hyper_bits(entropy, z, rate.nearest)
 
     def count(step: int, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -84,7 +87,7 @@ def main() -> None:
     parser.add_argument("--qualities", default="1,25,50,75,100")
     arguments = parser.parse_args()
     codec, plain = vaecodec.Codec(arguments.model), vaecodec.Codec(arguments.model)
-    plain._quantiser = Quantiser(plain.model.latent_tables.packed, strength=0)
+    vars(plain.model)["quantiser"] = Quantiser(plain.model.latent_tables.packed, strength=0)
     vae, entropy = VAE(codec.model.config).eval(), EntropyModels(codec.model.config)
     warm_start(codec.model, vae, entropy)
     entropy.eval()
@@ -95,12 +98,12 @@ def main() -> None:
             rate = RatePosition.of_quality(quality_units(quality), codec.model.config.anchors)
             row = {"image": path.name, "quality": quality}
             for name, coder in (("coded", codec), ("forward", plain)):
-                container = read_container(coder.encode(pixels, quality))
-                real = len(container.hyper_stream) + len(container.latent_stream)
-                coded = name == "coded"
-                estimate = (
-                    coded_bytes(codec, entropy, container) if coded else forward_bytes(vae, entropy, pixels, rate)
-                )
+                data = coder.encode(pixels, quality)
+                real = sum(map(len, streams_of(data)))
+                if name == "coded":
+                    estimate = coded_bytes(codec, entropy, data, rate)
+                else:
+                    estimate = forward_bytes(vae, entropy, pixels, rate)
                 row |= {f"{name}_bytes": real, f"{name}_percent": (real / estimate - 1) * 100}
             rows.append(row)
         print(

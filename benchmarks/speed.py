@@ -58,9 +58,9 @@ def main() -> None:
             times["compress"].append(seconds(lambda: other.compress(x)))
             times["decompress"].append(seconds(lambda: other.decompress(compressed["strings"], compressed["shape"])))
             times["encode"].append(seconds(lambda: codec.encode(pixels, arguments.quality)))
-            entropy["encode"].append(codec.timing.stages["entropy"])
+            entropy["encode"].append(codec.timing["entropy"])
             times["decode"].append(seconds(lambda: codec.decode(data)))
-            entropy["decode"].append(codec.timing.stages["entropy"])
+            entropy["decode"].append(codec.timing["entropy"])
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "image.vaec"), Path(folder, "image.png")
         source.write_bytes(data)

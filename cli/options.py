@@ -23,7 +23,7 @@ def codec_options(command: Callable) -> Callable:
     options = [
         click.option("--model", metavar="NAME|PATH", help="Shipped model by name, or a model file."),
         click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
-        click.option("--device", help="Device of the torch backend, such as cuda.  [default: cpu]"),
+        click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
         click.option(
             "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."

@@ -162,8 +162,13 @@ def test_unknown_models_backends_and_devices_are_refused(picture: np.ndarray, tm
             vaecodec.encode(picture, model=model)
     with pytest.raises(BackendError):
         vaecodec.Codec(backend="jax")
-    with pytest.raises(BackendError):
-        vaecodec.Codec(device="cuda").encode(picture)
+    for device, message in (("tpu", "not 'tpu'"), ("cuda:x", "not 'cuda:x'")):
+        with pytest.raises(BackendError, match=message):
+            vaecodec.Codec(device=device).encode(picture)
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(BackendError, match="onnxruntime-gpu"):
+            vaecodec.Codec(device="cuda").encode(picture)
 
 
 def test_streams_of_absent_models_are_refused_by_name(picture: np.ndarray) -> None:

@@ -61,7 +61,7 @@ class Codec:
 
     model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
     it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
-    device: for torch, such as "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
+    device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block.
     """
 
@@ -83,7 +83,7 @@ class Codec:
         self.timing = Timing()
         self._name = model
         self._backend = (backend, device)
-        self._workers = Workers(threads, parallel=backend != "torch")
+        self._workers = Workers(threads, parallel=backend != "torch" and device in (None, "cpu"))
         self._loaded: dict[tuple[bytes, int | None], Nets] = {}
         self._models: dict[bytes, ModelFile] = {}
         self._lock = threading.Lock()

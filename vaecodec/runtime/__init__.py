@@ -12,11 +12,9 @@ BACKENDS = ("onnx", "torch")
 def load_nets(model: ModelFile, backend: str | None, device: str | None, threads: int | None) -> Nets:
     """Nets of a model on a backend: "onnx" (default) or "torch"; raises BackendError if it is not usable."""
     if backend in (None, "onnx"):
-        if device not in (None, "cpu"):
-            raise BackendError(f"the onnx backend runs on the CPU, not on {device!r}; use the torch backend")
         from vaecodec.runtime.onnx import OnnxNets
 
-        return OnnxNets(model, threads)
+        return OnnxNets(model, device or "cpu", threads)
     if backend == "torch":
         try:
             from vaecodec.runtime.torch import TorchNets

@@ -11,15 +11,31 @@ from numpy.typing import NDArray
 from vaecodec.errors import BackendError
 from vaecodec.rate import RatePosition
 from vaecodec.runtime import graphs
+from vaecodec.runtime.check import check_exact
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
 
 
-class OnnxNets:
-    """Implements Nets on onnxruntime's CPU provider; a graph is built and loaded when it is first used."""
+def _providers(device: str) -> list:
+    """onnxruntime's providers for a device; raises BackendError if this build of it has none."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    if kind != "cuda" or not (number or "0").isdigit():
+        raise BackendError(f"the onnx backend knows the devices cpu and cuda, not {device!r}")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise BackendError("this onnxruntime has no CUDA: pip install onnxruntime-gpu, or use --backend torch")
+    return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
 
-    def __init__(self, model: ModelFile, threads: int | None = None) -> None:
+
+class OnnxNets:
+    """Implements Nets on onnxruntime: device "cpu" or "cuda" ("cuda:1", ...), the latter with onnxruntime-gpu.
+
+    A graph is built and loaded when it is first used."""
+
+    def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
         self._model = model
+        self._providers = _providers(device)
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
         # Threads that spin between the runs of one session take the cores from the other sessions and the coder.
@@ -28,6 +44,8 @@ class OnnxNets:
             self._options.intra_op_num_threads = threads
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
+        if device != "cpu":
+            check_exact(self, OnnxNets(model), model.config)
 
     def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
         key = name if step is None else f"{name}_{step}"
@@ -35,7 +53,7 @@ class OnnxNets:
             if key not in self._sessions:
                 build = getattr(graphs, name)
                 data = build(self._model) if step is None else build(self._model, step)
-                self._sessions[key] = onnxruntime.InferenceSession(data, self._options, ["CPUExecutionProvider"])
+                self._sessions[key] = onnxruntime.InferenceSession(data, self._options, self._providers)
         try:
             results = self._sessions[key].run(None, {name: array[None] for name, array in inputs.items()})
         except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
