@@ -44,10 +44,12 @@ def hyper_bits(entropy: EntropyModels, symbols: np.ndarray, anchor: int) -> floa
     return float(-entropy.hyper_probabilities()[anchor].gather(1, places).log2().sum())
 
 
+def streams_of(data: bytes) -> Streams:
+    return read_container(Source(data), 1 << 30).group(0)
+
+
 @torch.no_grad()
-def coded_bytes(
-    codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, streams: Streams, rate: RatePosition
-) -> float:
+def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate: RatePosition) -> float:
     """Estimated bytes of the symbols that a file holds."""
     model, values = codec.model, codec.decode_latents(data)
     prior, slots = Prior(model, OnnxNets(model), rate), split_slots(values)
