@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from bdrate import bd_rate
+from vaecodec.benchmarks.bd import bd_rate
 
 import vaecodec
 from vaecodec import tiles

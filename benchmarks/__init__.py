@@ -1,0 +1,1 @@
+"""Rate-distortion benchmarks: codecs, metrics, measurement, results."""

@@ -1,0 +1,105 @@
+"""Measuring cells, one image with one codec at one quality, in processes, with a cache: a run can be interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image
+from vaecodec.benchmarks import codecs, metrics
+
+from vaecodec.files import write_whole
+
+SCHEMA = 1
+"""Changes when cells measure something else."""
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """All qualities of one codec on one image."""
+
+    image: Path
+    codec: str
+    qualities: tuple[float, ...]
+    metrics: tuple[str, ...]
+    cache: Path
+
+
+def image_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def measure(work: Work) -> list[dict]:
+    """Cells of one image and codec: image, codec, quality, bytes, bpp, each metric, encode and decode seconds."""
+    codec = codecs.available()[work.codec]
+    codec.missing()  # imports the plugin that the codec needs
+    content = hashlib.sha256(work.image.read_bytes()).hexdigest()
+    pixels = np.asarray(Image.open(work.image).convert("RGB"))
+    cells = []
+    for number, quality in enumerate(work.qualities):
+        key = json.dumps([SCHEMA, content, codec.name, codec.version(), quality, work.metrics])
+        path = work.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+        if path.exists():
+            cells.append(json.loads(path.read_text()))
+            continue
+        if number == 0:
+            codec.decode(codec.encode(pixels, quality))  # the first use loads models and libraries
+        cell = {"image": work.image.name, "codec": codec.name, "quality": quality}
+        cell |= _measured(codec, pixels, quality, work.metrics)
+        write_whole(path, json.dumps(cell).encode(), overwrite=True)
+        cells.append(cell)
+    return cells
+
+
+def _measured(codec: codecs.Codec, pixels: codecs.Pixels, quality: float, names: tuple[str, ...]) -> dict:
+    started = time.perf_counter()
+    data = codec.encode(pixels, quality)
+    encoded = time.perf_counter()
+    decoded = codec.decode(data)
+    seconds = {"encode_s": encoded - started, "decode_s": time.perf_counter() - encoded}
+    result = {"bytes": len(data), "bpp": len(data) * 8 / (pixels.shape[0] * pixels.shape[1])}
+    result |= {name: metrics.METRICS[name](pixels, decoded) for name in names}
+    return result | {name: round(value, 5) for name, value in seconds.items()}
+
+
+def measure_all(works: list[Work], jobs: int, report: Callable[[int], None]) -> list[dict]:
+    """Cells of all works; `report` gets the number of cells done at a time. Ended works stay in the cache."""
+    for work in works:
+        work.cache.mkdir(parents=True, exist_ok=True)
+    cells = []
+    if jobs == 1:
+        for work in works:
+            cells += (done := measure(work))
+            report(len(done))
+        return cells
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    try:
+        for future in as_completed([pool.submit(measure, work) for work in works]):
+            cells += (done := future.result())
+            report(len(done))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return cells
+
+
+def points(cells: list[dict], codec: str, names: tuple[str, ...], images: list[str] | None = None) -> list[dict]:
+    """Curve of a codec: means over the images (as often as `images` names them) of bpp and scores, medians of times."""
+    by_quality: dict[float, dict[str, dict]] = {}
+    for cell in cells:
+        if cell["codec"] == codec:
+            by_quality.setdefault(cell["quality"], {})[cell["image"]] = cell
+    curve = []
+    for quality, found in sorted(by_quality.items()):
+        chosen = [found[image] for image in (images or sorted(found))]
+        point = {"quality": quality} | {key: float(np.mean([c[key] for c in chosen])) for key in ("bpp", *names)}
+        curve.append(point | {key: median(c[key] for c in chosen) for key in ("encode_s", "decode_s")})
+    return curve

@@ -1,0 +1,84 @@
+"""Plots of results: one rate-distortion plot a metric, and speed against BD-rate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vaecodec.benchmarks.bd import Curve
+from vaecodec.benchmarks.metrics import LABELS
+
+STYLES = {"jpeg": {"color": "0.35", "ls": "--"}, "jpeg-444": {"color": "0.6", "ls": "--"}}
+OURS = {"lw": 2.4, "color": "tab:red"}
+MEGAPIXEL = 1e6
+
+
+def _style(codec: str) -> dict:
+    return OURS if codec.startswith("vaecodec") else STYLES.get(codec, {"lw": 1.3})
+
+
+def published() -> dict[str, Curve]:
+    """Curves of papers and reference software on Kodak, as (bpp, PSNR); sources are in published.json."""
+    curves = json.loads(Path(__file__).with_name("published.json").read_text())
+    return {name: list(zip(curve["bpp"], curve["psnr"], strict=True)) for name, curve in curves.items()}
+
+
+def rate_distortion(result: dict, metric: str, out: Path) -> None:
+    """rd_METRIC.png and .svg."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.8), dpi=120)
+    if metric == "psnr" and result["dataset"].lower() == "kodak" and result["images"] == 24:
+        for name, curve in published().items():
+            axes.plot(*zip(*curve, strict=True), lw=0.7, color="0.75", zorder=1)
+            bpp, score = max((point for point in curve if point[0] < 2.3), default=curve[0])
+            axes.annotate(name.removesuffix("-mse"), (bpp, score), fontsize=6, color="0.5")
+    top = 0.0
+    for codec, entry in result["codecs"].items():
+        points = entry["points"]
+        bd = (entry.get("bd") or {}).get(metric)
+        label = f"{codec} ({bd['rate_percent']:+.1f} %)" if bd else codec
+        axes.plot(
+            [p["bpp"] for p in points], [p[metric] for p in points], marker=".", ms=5, label=label, **_style(codec)
+        )
+        top = max(top, *(p[metric] for p in points if p["bpp"] < 2.5))
+    title = f"{result['images']} images of {result['dataset']}; BD-rate against {result['anchor']}"
+    axes.set(xlabel="bits per pixel", ylabel=LABELS[metric], title=title, xlim=(0, 2.5))
+    axes.set_ylim(top=top * 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    _save(figure, out / f"rd_{metric}")
+
+
+def speed(result: dict, metric: str, out: Path) -> None:
+    """speed.png and .svg: BD-rate against the median megapixels a second that decoding makes."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.2), dpi=120)
+    pixels = {cell["image"]: cell["bytes"] * 8 / cell["bpp"] for cell in result["cells"]}
+    megapixels = sum(pixels.values()) / len(pixels) / MEGAPIXEL
+    for codec, entry in result["codecs"].items():
+        bd = (entry.get("bd") or {}).get(metric)
+        seconds = sorted(p["decode_s"] for p in entry["points"])[len(entry["points"]) // 2]
+        x, y = megapixels / seconds, bd["rate_percent"] if bd else 0.0
+        axes.scatter([x], [y], color=_style(codec).get("color"))
+        axes.annotate(codec, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axes.set(
+        xscale="log", xlabel="megapixels decoded a second (one thread)", ylabel=f"BD-rate against {result['anchor']}, %"
+    )
+    axes.grid(alpha=0.3, which="both")
+    _save(figure, out / "speed")
+
+
+def _pyplot():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path.with_suffix(".png"))
+    figure.savefig(path.with_suffix(".svg"))
+    _pyplot().close(figure)

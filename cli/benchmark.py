@@ -1,0 +1,163 @@
+"""vaecodec benchmark"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from vaecodec.cli.options import progress_bar
+
+from vaecodec.errors import VaecodecError
+
+QUICK = 4
+"""--quick measures every QUICK-th quality."""
+
+
+class _WithFolder(click.Group):
+    """`benchmark DIR ...` measures; `benchmark diff A B` compares."""
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple:
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(context, args)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["run", *args]
+        return super().parse_args(context, args)
+
+
+@click.group(cls=_WithFolder)
+def benchmark() -> None:
+    """Measure rate and distortion of codecs on a folder of images, or compare two results.
+
+    `vaecodec benchmark DIR` is short for `vaecodec benchmark run DIR`.
+    """
+
+
+@benchmark.command()
+@click.argument("images", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--codecs", "wanted", help="Names, with commas.  [default: all that are installed]")
+@click.option("--metrics", default="psnr,ms-ssim", show_default=True, help="psnr, psnr-y, ms-ssim, ssimulacra2.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
+@click.option("--anchor", default="jpeg", show_default=True, help="Codec that BD-rates refer to.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first images.")
+@click.option("--quick", is_flag=True, help=f"Every {QUICK}th quality only.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; times are less reliable with more.  [default: cores]")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
+@click.option("-Q", "--quiet", is_flag=True, help="Print errors only.")
+def run(
+    images: Path,
+    wanted: str | None,
+    metrics: str,
+    out: Path,
+    anchor: str,
+    limit: int | None,
+    quick: bool,
+    jobs: int | None,
+    cache: Path | None,
+    quiet: bool,
+) -> None:
+    """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, one thread each.
+
+    Writes results.json, results.csv and plots into OUT. What was measured before is taken from the cache.
+    """
+    try:
+        from vaecodec.benchmarks import codecs, measure, plots, results
+        from vaecodec.benchmarks import metrics as scores
+    except ImportError as error:
+        raise VaecodecError(
+            f"benchmarks need more packages ({error.name}): pip install 'vaecodec[benchmark]'"
+        ) from error
+    known = codecs.available()
+    names = wanted.split(",") if wanted else list(known)
+    chosen = tuple(metrics.split(","))
+    for name, allowed in [*((n, known) for n in names), *((m, scores.METRICS) for m in chosen)]:
+        if name not in allowed:
+            raise VaecodecError(f"unknown {name!r}; there are {', '.join(allowed)}")
+    for problem in filter(None, map(scores.missing, chosen)):
+        raise VaecodecError(f"{problem}: pip install 'vaecodec[benchmark]'")
+    usable = []
+    for name in names:
+        if problem := known[name].missing():
+            click.echo(f"skipped {name}: {problem}", err=True)
+        else:
+            usable.append(name)
+    files = measure.image_files(images)[:limit]
+    if not files or not usable:
+        raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
+    jobs = jobs or os.cpu_count() or 1
+    works = [
+        measure.Work(path, name, known[name].qualities[:: QUICK if quick else 1], chosen, cache or out / "cache")
+        for name in usable
+        for path in files
+    ]
+    total, done = sum(len(work.qualities) for work in works), 0
+    with progress_bar(quiet, "measuring") as progress:
+
+        def report(cells: int) -> None:
+            nonlocal done
+            done += cells
+            if progress:
+                progress(done / total)
+
+        cells = measure.measure_all(works, jobs, report)
+    setup = {"jobs": jobs, "threads": 1, "quick": quick, "codecs": {name: known[name].version() for name in usable}}
+    result = results.summarise(cells, chosen, images.name, anchor, setup)
+    results.write(result, out)
+    for metric in chosen:
+        plots.rate_distortion(result, metric, out)
+    plots.speed(result, chosen[0], out)
+    if not quiet:
+        click.echo(table(result, chosen))
+
+
+def table(result: dict, metrics: tuple[str, ...]) -> str:
+    """BD-rates of all codecs as lines of text."""
+    lines = [f"BD-rate against {result['anchor']} (95 % interval), {result['images']} images; median seconds"]
+    for codec, entry in result["codecs"].items():
+        rates = "  ".join(f"{metric} {_rate((entry.get('bd') or {}).get(metric))}" for metric in metrics)
+        middle = entry["points"][len(entry["points"]) // 2]
+        lines.append(f"{codec:16s} {rates}  encode {middle['encode_s']:.3f}, decode {middle['decode_s']:.3f}")
+    return "\n".join(lines)
+
+
+def _rate(bd: dict | None) -> str:
+    """BD-rate and its interval, in a fixed width."""
+    if bd is None:
+        return f"{'-':>25s}"
+    low, high = bd["rate_interval"] or (bd["rate_percent"], bd["rate_percent"])
+    return f"{bd['rate_percent']:+6.1f} % ({low:+6.1f} to {high:+6.1f})"
+
+
+@benchmark.command()
+@click.argument("old", type=click.Path(exists=True, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--max-regression", default="1%", show_default=True, help="Largest BD-rate, in percent, that is no failure."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
+    """BD-rate of the results NEW against OLD (results.json, or folders with one); exits with 1 if it got worse."""
+    from vaecodec.benchmarks import results
+
+    try:
+        limit = float(max_regression.rstrip("%"))
+    except ValueError:
+        raise click.UsageError(f"--max-regression is a percentage, not {max_regression!r}") from None
+    changes = results.compare(results.read(old), results.read(new))
+    if as_json:
+        click.echo(
+            json.dumps([{"codec": c, "metric": m, "rate_percent": v} for (c, m), v in changes.items()], indent=1)
+        )
+    else:
+        for (codec, metric), value in sorted(changes.items()):
+            click.echo(f"{codec:16s} {metric:12s} {value:+.2f} %")
+    worse = {key: value for key, value in changes.items() if value > limit}
+    if worse:
+        (codec, metric), value = max(worse.items(), key=lambda item: item[1])
+        click.echo(f"vaecodec: {codec} is {value:.2f} % worse in {metric}, more than {limit:g} %", err=True)
+        sys.exit(1)
