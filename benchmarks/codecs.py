@@ -121,8 +121,8 @@ def available() -> dict[str, Codec]:
             {"effort": 7, "num_threads": 1}, plugin="pillow_jxl",
         ),
         PillowCodec(
-            "jpeg2000", "JPEG2000", (26, 28, 30, 32, 34, 36, 38, 40, 42),
-            {"quality_mode": "dB", "irreversible": True}, "jpg_2000", quality_option="quality_layers",
+            "jpeg2000", "JPEG2000", (240, 160, 110, 75, 50, 34, 23, 16, 11),  # compression ratios
+            {"quality_mode": "rates", "irreversible": True}, "jpg_2000", quality_option="quality_layers",
         ),
         PillowCodec("heic", "HEIF", (10, 20, 30, 40, 50, 60, 70, 80, 90, 95), plugin="pillow_heif"),
     ]  # fmt: skip
