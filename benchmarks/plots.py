@@ -9,11 +9,8 @@ from vaecodec.benchmarks.bd import Curve
 from vaecodec.benchmarks.metrics import LABELS
 
 STYLES = {"jpeg": {"color": "0.35", "ls": "--"}, "jpeg-444": {"color": "0.6", "ls": "--"}}
-STYLES |= {
-    codec: {"color": f"tab:{color}", "lw": 1.3}
-    for codec, color in (("webp", "blue"), ("avif", "green"), ("avif-444", "olive"), ("jxl", "purple"))
-    + (("jpeg2000", "brown"), ("heic", "orange"))
-}
+COLOURS = {"webp": "blue", "avif": "green", "avif-444": "olive", "jxl": "purple", "jpeg2000": "brown", "heic": "orange"}
+STYLES |= {codec: {"color": f"tab:{colour}", "lw": 1.3} for codec, colour in COLOURS.items()}
 OURS = {"lw": 2.4, "color": "tab:red"}
 MEGAPIXEL = 1e6
 
