@@ -122,7 +122,7 @@ def available() -> dict[str, Codec]:
         ),
         PillowCodec(
             "jpeg2000", "JPEG2000", (240, 160, 110, 75, 50, 34, 23, 16, 11),  # compression ratios
-            {"quality_mode": "rates", "irreversible": True}, "jpg_2000", quality_option="quality_layers",
+            {"quality_mode": "rates", "irreversible": True, "mct": 1}, "jpg_2000", quality_option="quality_layers",
         ),
         PillowCodec("heic", "HEIF", (10, 20, 30, 40, 50, 60, 70, 80, 90, 95), plugin="pillow_heif"),
     ]  # fmt: skip
