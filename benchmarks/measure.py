@@ -38,6 +38,15 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
+def too_small(files: list[Path]) -> Path | None:
+    """The first image that MS-SSIM, which halves the size four times, cannot judge."""
+    for path in files:
+        with Image.open(path) as image:
+            if min(image.size) <= 160:
+                return path
+    return None
+
+
 def measure(work: Work) -> list[dict]:
     """Cells of one image and codec: image, codec, quality, bytes, bpp, each metric, encode and decode seconds."""
     codec = codecs.available()[work.codec]

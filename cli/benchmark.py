@@ -89,6 +89,8 @@ def run(
     files = measure.image_files(images)[:limit]
     if not files or not usable:
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
+    if "ms-ssim" in chosen and (small := measure.too_small(files)):
+        raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave it out with --metrics psnr")
     jobs = jobs or os.cpu_count() or 1
     works = [
         measure.Work(path, name, known[name].qualities[:: QUICK if quick else 1], chosen, cache or out / "cache")

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(tmp_path / "examples/hills.png", tmp_path / "photo.png")
     (tmp_path / "PICTURES").mkdir()
     for seed in range(3):
-        Image.fromarray(generated_picture(130, 140, seed)).save(tmp_path / f"PICTURES/{seed}.png")
+        Image.fromarray(generated_picture(170, 180, seed)).save(tmp_path / f"PICTURES/{seed}.png")
     return tmp_path
 
 
