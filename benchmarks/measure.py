@@ -14,8 +14,8 @@ from statistics import median
 
 import numpy as np
 from PIL import Image
-from vaecodec.benchmarks import codecs, metrics
 
+from vaecodec.benchmarks import codecs, metrics
 from vaecodec.files import write_whole
 
 SCHEMA = 1

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+
 from vaecodec.benchmarks.bd import Curve, bd_rate, bd_score
 from vaecodec.benchmarks.measure import points
-
 from vaecodec.errors import VaecodecError
 from vaecodec.files import write_whole
 

@@ -1,4 +1,4 @@
-"""Speed side by side in one run: vaecodec against CompressAI's bmshj2018-hyperprior, one image in memory.
+"""Speed side by side in one run: vaecodec against CompressAI's hyperpriors, one image in memory.
 
     python benchmarks/speed.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from compressai.zoo import bmshj2018_hyperprior
+from compressai.zoo import bmshj2018_hyperprior, mbt2018_mean
 from PIL import Image
 
 import vaecodec
@@ -47,16 +47,26 @@ def main() -> None:
     pixels = np.asarray(Image.open(arguments.image).convert("RGB"))
     codec = vaecodec.Codec(threads=arguments.threads)
     data = codec.encode(pixels, arguments.quality)
-    other = bmshj2018_hyperprior(quality=5, pretrained=False).eval()  # N = 128, M = 192
-    other.update(force=True)
+    others = {  # N = 128, M = 192
+        "bmshj2018-hyperprior": bmshj2018_hyperprior(quality=5, pretrained=False).eval(),
+        "mbt2018-mean": mbt2018_mean(quality=4, pretrained=False).eval(),
+    }
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+    times: dict[str, list[float]] = {name: [] for name in ("encode", "decode")}
+    entropy: dict[str, list[float]] = {"encode": [], "decode": []}
     with torch.inference_mode():
-        compressed = other.compress(x)
-        times: dict[str, list[float]] = {name: [] for name in ("encode", "decode", "compress", "decompress")}
-        entropy: dict[str, list[float]] = {"encode": [], "decode": []}
+        compressed = {}
+        for name, other in others.items():
+            other.update(force=True)
+            compressed[name] = other.compress(x)
+            times |= {f"{name} encode": [], f"{name} decode": []}
         for _ in range(arguments.rounds):
-            times["compress"].append(seconds(lambda: other.compress(x)))
-            times["decompress"].append(seconds(lambda: other.decompress(compressed["strings"], compressed["shape"])))
+            for name, other in others.items():
+                coded = compressed[name]
+                times[f"{name} encode"].append(seconds(lambda other=other: other.compress(x)))
+                times[f"{name} decode"].append(
+                    seconds(lambda other=other, coded=coded: other.decompress(coded["strings"], coded["shape"]))
+                )
             times["encode"].append(seconds(lambda: codec.encode(pixels, arguments.quality)))
             entropy["encode"].append(codec.timing["entropy"])
             times["decode"].append(seconds(lambda: codec.decode(data)))
@@ -77,8 +87,9 @@ def main() -> None:
         "image": f"{pixels.shape[1]}x{pixels.shape[0]}, quality {arguments.quality:g}, {len(data)} bytes",
         "threads": arguments.threads,
         "seconds": medians,
-        "encode_speedup": medians["compress"] / medians["encode"],
-        "decode_speedup": medians["decompress"] / medians["decode"],
+        "speedup": {
+            name: {task: medians[f"{name} {task}"] / medians[task] for task in ("encode", "decode")} for name in others
+        },
         "entropy_share": {name: median(values) / medians[name] for name, values in entropy.items()},
         "decode_command_seconds": median(pair[0] for pair in pairs),
         "import_torch_seconds": median(pair[1] for pair in pairs),

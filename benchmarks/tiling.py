@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from vaecodec.benchmarks.bd import bd_rate
 
 import vaecodec
 from vaecodec import tiles
+from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.training.data import PictureStore
 
 QUALITIES = (10, 30, 50, 70, 90)

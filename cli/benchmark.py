@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import click
-from vaecodec.cli.options import progress_bar
 
+from vaecodec.cli.options import progress_bar
 from vaecodec.errors import VaecodecError
 
 QUICK = 4
@@ -39,7 +39,10 @@ def benchmark() -> None:
 
 
 @benchmark.command()
-@click.argument("images", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "images", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--dataset", type=click.Choice(["kodak"]), help="Instead of DIR: fetched when first needed.")
 @click.option("--codecs", "wanted", help="Names, with commas.  [default: all that are installed]")
 @click.option("--metrics", default="psnr,ms-ssim", show_default=True, help="psnr, psnr-y, ms-ssim, ssimulacra2.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
@@ -50,7 +53,8 @@ def benchmark() -> None:
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
 @click.option("-Q", "--quiet", is_flag=True, help="Print errors only.")
 def run(
-    images: Path,
+    images: Path | None,
+    dataset: str | None,
     wanted: str | None,
     metrics: str,
     out: Path,
@@ -66,12 +70,14 @@ def run(
     Writes results.json, results.csv and plots into OUT. What was measured before is taken from the cache.
     """
     try:
-        from vaecodec.benchmarks import codecs, measure, plots, results
+        from vaecodec.benchmarks import codecs, datasets, measure, plots, results
         from vaecodec.benchmarks import metrics as scores
     except ImportError as error:
         raise VaecodecError(
             f"benchmarks need more packages ({error.name}): pip install 'vaecodec[benchmark]'"
         ) from error
+    if (images is None) == (dataset is None):
+        raise click.UsageError("Either DIR or --dataset is needed.")
     known = codecs.available()
     names = wanted.split(",") if wanted else list(known)
     chosen = tuple(metrics.split(","))
@@ -86,6 +92,9 @@ def run(
             click.echo(f"skipped {name}: {problem}", err=True)
         else:
             usable.append(name)
+    if images is None:
+        with progress_bar(quiet, "fetching") as fetching:
+            images = datasets.kodak(fetching or (lambda share: None))
     files = measure.image_files(images)[:limit]
     if not files or not usable:
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import click
+
 from vaecodec.cli.folder import folder_options, one_output, run_folder
 from vaecodec.cli.options import (
     check_target,
@@ -18,7 +19,6 @@ from vaecodec.cli.options import (
     say,
     write_target,
 )
-
 from vaecodec.codec import Codec, Damage
 from vaecodec.files import Source
 from vaecodec.folders import Task

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+
 from vaecodec.cli.folder import folder_options, one_output, run_folder
 from vaecodec.cli.options import (
     check_target,
@@ -17,7 +18,6 @@ from vaecodec.cli.options import (
     say,
     write_target,
 )
-
 from vaecodec.codec import Codec
 from vaecodec.folders import SUFFIX, Task
 from vaecodec.picture import to_picture

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from vaecodec.cli.options import say
 
+from vaecodec.cli.options import say
 from vaecodec.errors import VaecodecError
 from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs
 

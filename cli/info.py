@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import click
-from vaecodec.cli.options import coded_source
 
+from vaecodec.cli.options import coded_source
 from vaecodec.inspection import inspect
 
 
