@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     images = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(arguments.images.glob("*.png"))]
     codec = vaecodec.Codec(arguments.model)
-    sizes = np.array([[len(codec.encode(image, quality)) for image in images] for quality in range(1, 101)], float)
+    sizes = np.array([list(map(len, codec.encode_batch(images, quality))) for quality in range(1, 101)], float)
     steps = sizes[1:] / sizes[:-1] - 1
     mean_steps = np.diff(sizes.mean(1)) / sizes[:-1].mean(1)
     result = {
