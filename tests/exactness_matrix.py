@@ -53,7 +53,7 @@ def cells(cuda: bool = False) -> list[Cell]:
 
 def pictures() -> dict[str, tuple[np.ndarray, float, int]]:
     """Name -> (pixels, quality, log2 of the tile side)."""
-    from conftest import generated_picture
+    from pictures import generated_picture
 
     return {
         "low": (generated_picture(70, 100, 1), 8, 10),

@@ -16,8 +16,8 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from conftest import generated_picture
 from make_golden import TINY
+from pictures import generated_picture
 from PIL import Image
 
 import vaecodec

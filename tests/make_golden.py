@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from conftest import generated_picture
+from pictures import generated_picture
 from PIL import Image, ImageCms
 
 import vaecodec

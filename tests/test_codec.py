@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import generated_picture
+from pictures import generated_picture
 from PIL import Image
 
 import vaecodec

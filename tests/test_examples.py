@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import generated_picture
+from pictures import generated_picture
 from PIL import Image
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

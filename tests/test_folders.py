@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import generated_picture
 from make_golden import TINY
+from pictures import generated_picture
 from PIL import Image
 
 from vaecodec.folders import Task, find_jobs, run_jobs

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import generated_picture
 from make_golden import TINY
+from pictures import generated_picture
 
 import vaecodec
 from vaecodec.bitstream.container import read_container
