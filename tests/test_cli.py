@@ -137,9 +137,10 @@ def test_bad_inputs(tmp_path: Path, picture_file: Path) -> None:
     zero = tmp_path / "zero.ppm"
     zero.write_bytes(b"P6\n0 5\n255\n")
     before = set(tmp_path.iterdir())
-    for source in (tmp_path / "missing.png", text, empty, zero, tmp_path):
+    for source in (tmp_path / "missing.png", text, empty, zero):
         fails("encode", source, tmp_path / "out.vaec")
     fails("encode", "-", "-", stdin=b"junk")
+    fails("encode", tmp_path, code=2)
     fails("decode", tmp_path / "missing.vaec")
     assert "limit" in fails("encode", picture_file, "--max-pixels", 100)
     assert "unknown model" in fails("encode", picture_file, "--model", "best")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -132,11 +132,8 @@ def test_a_signal_leaves_whole_files_only(number: int, code: int, tmp_path: Path
 
 def kill_self(entry: dict) -> None:
     """Kill the worker processes after the first entry."""
-    for line in subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-    ).stdout.splitlines():
-        if "spawn_main" in line:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def test_a_dead_worker_is_one_line(tmp_path: Path) -> None:

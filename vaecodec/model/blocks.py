@@ -8,17 +8,19 @@ from vaecodec.config import LEAK
 
 
 def space_to_depth(x: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) -> (B, size^2 * C, H/size, W/size), position in the square before channel (ONNX SpaceToDepth)."""
+    """(B, C, H, W) -> (B, size^2 * C, H/size, W/size), position in the square before channel (ONNX SpaceToDepth).
+
+    Channels last in memory, here and below: the convolutions want it, and a layout lost costs a tenth of the step."""
     b, c, h, w = x.shape
-    x = x.reshape(b, c, h // size, size, w // size, size)
-    return x.permute(0, 3, 5, 1, 2, 4).reshape(b, size * size * c, h // size, w // size)
+    x = x.permute(0, 2, 3, 1).reshape(b, h // size, size, w // size, size, c).transpose(2, 3)
+    return x.reshape(b, h // size, w // size, size * size * c).permute(0, 3, 1, 2)
 
 
 def depth_to_space(x: Tensor, size: int) -> Tensor:
     """Inverse of space_to_depth (ONNX DepthToSpace in mode DCR)."""
     b, c, h, w = x.shape
-    x = x.reshape(b, size, size, c // (size * size), h, w)
-    return x.permute(0, 3, 4, 1, 5, 2).reshape(b, c // (size * size), h * size, w * size)
+    x = x.permute(0, 2, 3, 1).reshape(b, h, w, size, size, c // (size * size)).transpose(2, 3)
+    return x.reshape(b, h * size, w * size, c // (size * size)).permute(0, 3, 1, 2)
 
 
 def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
