@@ -79,7 +79,7 @@ class ModelConfig:
     """Channels of the transform blocks at 1/8 resolution; 192 hold an 8x8 block of RGB whole."""
     encoder_blocks: int = 3
     decoder_blocks: int = 3
-    latents: int = 320
+    latents: int = 336
     """Latent channels (a multiple of STEPS)."""
     hyper_channels: int = 128
     """Width of the hyper analysis and of the features that the hyper synthesis hands to the context steps."""

@@ -14,11 +14,12 @@ from PIL import Image
 
 from vaecodec.errors import ImageError
 from vaecodec.picture import IMAGE_SUFFIXES
-from vaecodec.training.synthetic import synthetic_crop
+from vaecodec.training.synthetic import altered_crop, synthetic_crop
 
 VALIDATION_SHARE = 0.05
-SYNTHETIC_SHARE = 1 / 16
-"""Share of generated crops: flat colour, noise, text-like edges. Without them a decoder can blow up on such images."""
+SYNTHETIC_SHARE = 1 / 10
+ALTERED_SHARE = 1 / 16
+"""Shares of the crops that are generated, and of photographs that are altered."""
 
 
 def _pictures(source: Path) -> Iterator[tuple[str, bytes]]:
@@ -110,7 +111,8 @@ class CropSampler:
         top = self.random.integers(max(picture.shape[0] - size, 0) + 1)
         left = self.random.integers(max(picture.shape[1] - size, 0) + 1)
         crop = np.rot90(crop_at(picture, top, left, size), self.random.integers(4))
-        return crop[:, ::-1] if self.random.random() < 0.5 else crop
+        crop = crop[:, ::-1] if self.random.random() < 0.5 else crop
+        return altered_crop(self.random, crop) if self.random.random() < ALTERED_SHARE else crop
 
 
 def validation_crops(store: PictureStore, count: int, size: int) -> list[np.ndarray]:
