@@ -6,6 +6,7 @@ import functools
 import importlib
 import io
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 import vaecodec
+from vaecodec.benchmarks.learned import ARCHITECTURES, PREFIX, compressai_codec
+from vaecodec.errors import VaecodecError
 from vaecodec.runtime.store import load_model, shipped_models
 
 Pixels = NDArray[np.uint8]
@@ -22,7 +25,14 @@ class Codec(Protocol):
     """encode and decode work on RGB pixels (H, W, 3) and the bytes of a whole file."""
 
     name: str
-    qualities: tuple[float, ...]
+
+    @property
+    def qualities(self) -> tuple[float, ...]: ...
+
+    @property
+    def timing_only(self) -> bool:
+        """Whether its bytes and pixels mean nothing: nets with random weights."""
+        ...
 
     def version(self) -> str:
         """Of the library that does the work; part of the key of cached results."""
@@ -50,6 +60,7 @@ class PillowCodec:
     plugin: str | None = None
     """Module whose import makes Pillow know the format."""
     quality_option: str = "quality"
+    timing_only = False
 
     def version(self) -> str:
         if self.plugin:
@@ -77,12 +88,26 @@ class PillowCodec:
 
 
 @dataclass(frozen=True)
+class MozJpegCodec(PillowCodec):
+    """JPEG, its Huffman codes and progressive scans then optimised by MozJPEG, which changes no pixel."""
+
+    def version(self) -> str:
+        return f"{super().version()}, mozjpeg-lossless-optimization {metadata.version('mozjpeg-lossless-optimization')}"
+
+    def encode(self, pixels: Pixels, quality: float) -> bytes:
+        import mozjpeg_lossless_optimization as mozjpeg
+
+        return mozjpeg.optimize(super().encode(pixels, quality))
+
+
+@dataclass(frozen=True)
 class VaecCodec:
     """A shipped model, or a model file."""
 
     name: str
     model: str
     qualities: tuple[float, ...] = (1, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100)
+    timing_only = False
 
     @functools.cached_property
     def _codec(self) -> vaecodec.Codec:
@@ -107,6 +132,10 @@ def available() -> dict[str, Codec]:
     codecs: list[Codec] = [
         PillowCodec("jpeg", "JPEG", jpeg, {"optimize": True, "subsampling": "4:2:0"}, "jpg"),
         PillowCodec("jpeg-444", "JPEG", jpeg, {"optimize": True, "progressive": True, "subsampling": "4:4:4"}, "jpg"),
+        MozJpegCodec(
+            "jpeg-moz", "JPEG", jpeg, {"optimize": True, "subsampling": "4:2:0"},
+            plugin="mozjpeg_lossless_optimization",
+        ),
         PillowCodec("webp", "WEBP", (0, 5, 10, 20, 30, 45, 60, 75, 85, 92, 97), {"method": 6}, "webp"),
         PillowCodec(
             "avif", "AVIF", (5, 15, 25, 35, 45, 55, 65, 75, 85, 93),
@@ -128,3 +157,13 @@ def available() -> dict[str, Codec]:
     ]  # fmt: skip
     codecs += [VaecCodec(f"vaecodec-{name}", name) for name in shipped_models()]
     return {codec.name: codec for codec in codecs}
+
+
+def find(name: str) -> Codec:
+    """The codec of that name; compressai-ARCHITECTURE[=CHECKPOINTS] too. Raises VaecodecError if there is none."""
+    known = available()
+    codec = known.get(name) or compressai_codec(name)
+    if codec is None:
+        others = f"{PREFIX}ARCHITECTURE[=CHECKPOINTS] with {', '.join(ARCHITECTURES)}"
+        raise VaecodecError(f"unknown {name!r}; there are {', '.join(known)}, {others}")
+    return codec

@@ -32,11 +32,18 @@ def summarise(cells: list[dict], names: tuple[str, ...], dataset: str, anchor: s
     result = {"dataset": dataset, "images": len(images), "anchor": anchor, "setup": setup | environment(), "codecs": {}}
     for codec in coders:
         entry: dict = {"points": points(cells, codec, names)}
-        if codec != anchor and anchor in coders:
+        if timing_only(entry):
+            entry["timing_only"] = True
+        elif codec != anchor and anchor in coders:
             entry["bd"] = {name: against(cells, codec, anchor, name, images) for name in names}
         result["codecs"][codec] = entry
     result["cells"] = sorted(cells, key=lambda cell: (cell["codec"], cell["image"], cell["quality"]))
     return result
+
+
+def timing_only(entry: dict) -> bool:
+    """Whether a codec was measured for its times alone."""
+    return "bpp" not in entry["points"][0]
 
 
 def against(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> dict | None:
@@ -89,7 +96,8 @@ def write(result: dict, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "results.json", (json.dumps(result, indent=1) + "\n").encode(), overwrite=True)
     with open(out / "results.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, list(result["cells"][0]))
+        columns = dict.fromkeys(key for cell in result["cells"] for key in cell)
+        table = csv.DictWriter(file, list(columns))
         table.writeheader()
         table.writerows(result["cells"])
 
@@ -109,6 +117,8 @@ def compare(old: dict, new: dict) -> dict[tuple[str, str], float]:
     """BD-rate (%) of the new curves against the old ones, for every codec and metric that both have."""
     changes = {}
     for codec in old["codecs"].keys() & new["codecs"].keys():
+        if timing_only(old["codecs"][codec]) or timing_only(new["codecs"][codec]):
+            continue
         before, after = old["codecs"][codec]["points"], new["codecs"][codec]["points"]
         for metric in sorted((before[0].keys() & after[0].keys()) - {"quality", "bpp", "encode_s", "decode_s"}):
             changes[codec, metric] = bd_rate(curve_of(before, metric), curve_of(after, metric))

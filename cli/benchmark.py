@@ -67,10 +67,11 @@ def run(
 ) -> None:
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, one thread each.
 
-    Writes results.json, results.csv and plots into OUT. What was measured before is taken from the cache.
+    compressai-ARCHITECTURE[=CHECKPOINTS] is a codec too: of a net of the CompressAI zoo the times, with checkpoints the
+    curve. Writes results.json, results.csv and plots into OUT. What was measured before is taken from the cache.
     """
     try:
-        from vaecodec.benchmarks import codecs, datasets, measure, plots, results
+        from vaecodec.benchmarks import codecs, datasets, measure, memory, plots, results
         from vaecodec.benchmarks import metrics as scores
     except ImportError as error:
         raise VaecodecError(
@@ -78,12 +79,12 @@ def run(
         ) from error
     if (images is None) == (dataset is None):
         raise click.UsageError("Either DIR or --dataset is needed.")
-    known = codecs.available()
-    names = wanted.split(",") if wanted else list(known)
+    names = wanted.split(",") if wanted else list(codecs.available())
+    known = {name: codecs.find(name) for name in names}
     chosen = tuple(metrics.split(","))
-    for name, allowed in [*((n, known) for n in names), *((m, scores.METRICS) for m in chosen)]:
-        if name not in allowed:
-            raise VaecodecError(f"unknown {name!r}; there are {', '.join(allowed)}")
+    for name in chosen:
+        if name not in scores.METRICS:
+            raise VaecodecError(f"unknown {name!r}; there are {', '.join(scores.METRICS)}")
     for problem in filter(None, map(scores.missing, chosen)):
         raise VaecodecError(f"{problem}: pip install 'vaecodec[benchmark]'")
     usable = []
@@ -118,6 +119,9 @@ def run(
         cells = measure.measure_all(works, jobs, report)
     setup = {"jobs": jobs, "threads": 1, "quick": quick, "codecs": {name: known[name].version() for name in usable}}
     result = results.summarise(cells, chosen, images.name, anchor, setup)
+    for name in usable:
+        middle = known[name].qualities[len(known[name].qualities) // 2]
+        result["codecs"][name]["memory"] = memory.measure(name, middle, max(files, key=measure.pixels_of))
     results.write(result, out)
     for metric in chosen:
         plots.rate_distortion(result, metric, out)
@@ -128,11 +132,14 @@ def run(
 
 def table(result: dict, metrics: tuple[str, ...]) -> str:
     """BD-rates of all codecs as lines of text."""
-    lines = [f"BD-rate against {result['anchor']} (95 % interval), {result['images']} images; median seconds"]
+    lines = [f"BD-rate against {result['anchor']} (95 % interval), {result['images']} images; CPU seconds, peak memory"]
     for codec, entry in result["codecs"].items():
         rates = "  ".join(f"{metric} {_rate((entry.get('bd') or {}).get(metric))}" for metric in metrics)
         middle = entry["points"][len(entry["points"]) // 2]
-        lines.append(f"{codec:16s} {rates}  encode {middle['encode_s']:.3f}, decode {middle['decode_s']:.3f}")
+        seconds = f"encode {middle['encode_s']:.3f}, decode {middle['decode_s']:.3f}"
+        peak = f", {entry['memory']['codec_mib']:.0f} MiB" if entry.get("memory") else ""
+        note = "  (random weights: times only)" if entry.get("timing_only") else ""
+        lines.append(f"{codec:16s} {rates}  {seconds}{peak}{note}")
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ pytest.importorskip("pytorch_msssim")
 
 from vaecodec.benchmarks import codecs, measure, metrics, plots, results
 from vaecodec.benchmarks.bd import bd_rate, bd_score
+from vaecodec.errors import VaecodecError
 
 COMMAND = [sys.executable, "-m", "vaecodec", "benchmark"]
 
@@ -87,6 +88,7 @@ def test_a_run_its_cache_and_the_gate(folder: Path, tmp_path: Path) -> None:
     assert bd["rate_interval"][0] <= bd["rate_percent"] <= bd["rate_interval"][1]
     rows = list(csv.DictReader((tmp_path / "one/results.csv").open()))
     assert len(rows) == len(one["cells"]) == 2 * (5 + 3 + 6)
+    assert all(one["codecs"][name]["memory"]["codec_mib"] > 0 for name in one["codecs"])
     for cell in one["cells"]:
         pixels = np.asarray(Image.open(folder / cell["image"]))
         assert abs(cell["bpp"] - cell["bytes"] * 8 / (pixels.shape[0] * pixels.shape[1])) < 1e-9
@@ -107,6 +109,40 @@ def test_a_run_its_cache_and_the_gate(folder: Path, tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert "webp is 2.00 % worse" in failed.stderr
     assert subprocess.run([*gate, "--max-regression", "3%"], capture_output=True).returncode == 0
+
+
+def test_random_nets_are_there_for_their_times(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("compressai")
+    arguments = [str(folder), "--codecs", "jpeg,webp,compressai-bmshj2018-factorized", "--quick", "--metrics", "psnr"]
+    run = subprocess.run([*COMMAND, *arguments, "--out", str(tmp_path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "random weights: times only" in run.stdout
+    entry = results.read(tmp_path)["codecs"]["compressai-bmshj2018-factorized"]
+    assert entry["timing_only"]
+    assert "bd" not in entry
+    assert entry["points"][0].keys() == {"quality", "encode_s", "decode_s"}
+    assert "compressai" not in (tmp_path / "rd_psnr.svg").read_text()
+    gate = [*COMMAND, "diff", str(tmp_path), str(tmp_path)]
+    assert "compressai" not in subprocess.run(gate, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_checkpoint_is_a_point_of_a_curve(photograph: np.ndarray, tmp_path: Path) -> None:
+    zoo = pytest.importorskip("compressai.zoo")
+    import torch
+
+    pixels = np.ascontiguousarray(photograph[:100, :150])
+    for quality in (1, 4):
+        net = zoo.image_models["bmshj2018-hyperprior"](quality=quality, pretrained=False)
+        torch.save({"state_dict": net.state_dict()}, tmp_path / f"{quality}.pth.tar")
+    codec = codecs.find(f"compressai-bmshj2018-hyperprior={tmp_path}")
+    assert not codec.timing_only
+    assert codec.qualities == (0, 1)
+    for quality in codec.qualities:
+        data = codec.encode(pixels, quality)
+        assert codec.decode(data).shape == pixels.shape
+    (tmp_path / "bad.pth").write_bytes(b"no checkpoint")
+    with pytest.raises(VaecodecError, match=r"bad\.pth"):
+        codecs.find(f"compressai-bmshj2018-hyperprior={tmp_path / 'bad.pth'}").encode(pixels, 0)
 
 
 def test_errors(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Peak memory of a codec: what a fresh process needs to encode and decode one image, beyond the image itself.
+
+python -m vaecodec.benchmarks.memory CODEC QUALITY IMAGE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vaecodec.benchmarks import codecs
+
+
+def _peak_mib() -> float:
+    """High-water mark of this process's resident memory."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def measure_here(codec: str, quality: float, image: Path) -> dict[str, float]:
+    """{"process_mib": peak of the whole process, "codec_mib": what encoding and decoding added}."""
+    chosen = codecs.find(codec)
+    chosen.missing()
+    pixels = np.asarray(Image.open(image).convert("RGB"))
+    before = _peak_mib()
+    chosen.decode(chosen.encode(pixels, quality))
+    peak = _peak_mib()
+    return {"process_mib": round(peak, 1), "codec_mib": round(peak - before, 1)}
+
+
+def measure(codec: str, quality: float, image: Path) -> dict[str, float] | None:
+    """measure_here in a process of its own; None on Windows, which does not say."""
+    if sys.platform == "win32":
+        return None
+    command = [sys.executable, "-m", __name__, codec, json.dumps(quality), str(image)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True).stdout)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_here(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))))
