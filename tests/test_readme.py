@@ -62,3 +62,8 @@ def test_ci_runs_the_test_command() -> None:
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_figures_are_those_of_the_results() -> None:
+    run = subprocess.run([sys.executable, ROOT / "benchmarks/publish.py", "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
