@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (lines of the pages that it writes)
 """Writes what was measured into README.md, the model card and benchmarks/results/README.md.
 
     python benchmarks/publish.py [--check]

@@ -46,12 +46,16 @@ def train(
 ) -> None:
     """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
 
-    The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over.
+    The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over. It also
+    gets train.csv, validation.jsonl and curve.png.
+
+    Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
     try:
         import torch
 
         from vaecodec.training.data import PictureStore
+        from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
         from vaecodec.training.loop import Trainer, TrainOptions
     except ImportError as error:
@@ -62,7 +66,11 @@ def train(
     if crop % 64 or final_crop % 64 or batch % anchors:
         raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
     console = Console(stderr=True)
-    store = PictureStore.build(data, run / "pictures")
+    world = World.join(device)
+    if world.main:
+        PictureStore.build(data, run / "pictures")
+    world.agree(0)  # the others wait for the pictures
+    store = PictureStore(run / "pictures")
     options = TrainOptions(
         minutes=minutes,
         hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
@@ -72,7 +80,6 @@ def train(
         final_crop=final_crop,
         seed=seed,
         bf16=not no_bf16,
-        device=device,
     )
     model = None
     if init is not None:
@@ -80,15 +87,18 @@ def train(
 
         model = load_model(init)
     model_config = dataclasses.replace(model.config, name=config) if model else CONFIGS[config]
-    trainer = Trainer(model_config, options, store, run)
+    trainer = Trainer(model_config, options, store, run, world)
     trainer.start((lambda vae, entropy: warm_start(model, vae, entropy)) if model else None)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal or not world.main) as progress:
         task = progress.add_task("starting", total=1.0)
-        points = trainer.train(lambda share, text: progress.update(task, completed=share, description=text))
+        validation = trainer.train(lambda share, text: progress.update(task, completed=share, description=text))
+    world.leave()
+    if not world.main:
+        return
     output = output or run / "model.safetensors"
-    rates = [point.z_bpp + point.y_bpp for point in points]
+    rates = [point.z_bpp + point.y_bpp for point in validation.points]
     export_model(trainer.vae, trainer.entropy, output, (rates[0], rates[-1]))
     click.echo(f"{trainer.step} steps in {trainer.elapsed:.0f} s; {output}; validation:", err=True)
-    for point, rate in zip(points, rates, strict=True):
+    for point, rate in zip(validation.points, rates, strict=True):
         click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from make_golden import TINY as TINY_MODEL
 from pictures import generated_picture
 from PIL import Image
 
@@ -23,12 +25,14 @@ from vaecodec.config import ModelConfig  # noqa: E402
 from vaecodec.model.vae import VAE  # noqa: E402
 from vaecodec.runtime.store import read_model  # noqa: E402
 from vaecodec.runtime.torch import load_vae  # noqa: E402
-from vaecodec.training.data import CropSampler, PictureStore, is_validation, validation_crops  # noqa: E402
+from vaecodec.training.data import CropSampler, PictureStore, centre_crops, is_validation  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
-from vaecodec.training.loop import Trainer, TrainOptions  # noqa: E402
+from vaecodec.training.guard import Guard  # noqa: E402
+from vaecodec.training.loop import Objective, Trainer, TrainOptions  # noqa: E402
+from vaecodec.training.state import load_state  # noqa: E402
 from vaecodec.training.synthetic import altered_crop, synthetic_crop  # noqa: E402
-from vaecodec.training.validate import RatePoint  # noqa: E402
+from vaecodec.training.validate import validate  # noqa: E402
 
 TINY = ModelConfig(
     name="tiny", channels=24, encoder_blocks=1, decoder_blocks=2, latents=16, hyper_channels=16,
@@ -73,7 +77,9 @@ def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) 
         seed = int(Path(entry["name"]).stem)
         assert np.array_equal(store.picture(entry), generated_picture(*entry["shape"][:2], seed))
     assert 0.04 < np.mean([is_validation(f"{i}.jpg") for i in range(20000)]) < 0.06
-    assert len(validation_crops(store, 3, 128)) == min(3, len(store.validation or store.train))
+    assert [crop.shape for crop in centre_crops(store.train, store, 3, 128)] == [(128, 128, 3)] * min(
+        3, len(store.train)
+    )
 
 
 def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
@@ -113,25 +119,16 @@ def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
         assert torch.equal(a, b), name
 
 
-def log_cost(points: list[RatePoint]) -> float:
-    """Mean over the anchors of the logarithm of rate + lambda * distortion on the validation crops."""
-    costs = [
-        p.z_bpp + p.y_bpp + lambda_ * 255**2 * 10 ** (-p.psnr / 10)
-        for p, lambda_ in zip(points, TINY.lambdas, strict=True)
-    ]
-    return float(np.log(costs).mean())
-
-
 @pytest.fixture(scope="module")
 def trained(store: PictureStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
     """A tiny model after some seconds of training, and its model file."""
     run = tmp_path_factory.mktemp("run")
     trainer = Trainer(TINY, tiny_options(0.35), store, run)
     trainer.start()
-    before = trainer._validate()
-    points = trainer.train()
-    assert log_cost(points) < log_cost(before) - 0.01
-    rates = [point.z_bpp + point.y_bpp for point in points]
+    before = validate(trainer.vae, trainer.entropy, store)
+    after = trainer.train()
+    assert after.cost < before.cost - 0.01
+    rates = [point.z_bpp + point.y_bpp for point in after.points]
     assert rates == sorted(rates)
     export_model(trainer.vae, trainer.entropy, run / "tiny.safetensors", (rates[0], rates[-1]))
     return trainer, run / "tiny.safetensors"
@@ -142,6 +139,83 @@ def test_training_is_logged_and_ends_at_a_low_rate(trained: tuple[Trainer, Path]
     rows = list(csv.DictReader((trainer.run / "train.csv").read_text().splitlines()))
     assert len(rows) > 2
     assert float(rows[-1]["learning_rate"]) < 0.1 * max(float(row["learning_rate"]) for row in rows)
+    record = json.loads((trainer.run / "validation.jsonl").read_text().splitlines()[-1])
+    assert len(record["points"]) == TINY.anchors
+    assert record["cost"] > record["train_cost"] - 5
+    assert Image.open(trainer.run / "curve.png").width > 1000
+
+
+def test_bits_of_the_channels_add_up(trained: tuple[Trainer, Path], store: PictureStore) -> None:
+    trainer, _ = trained
+    validation = validate(trainer.vae, trainer.entropy, store, crops=2, size=128)
+    assert validation.channel_bpp.shape == (TINY.anchors, TINY.latents)
+    np.testing.assert_allclose(validation.channel_bpp.sum(1), [p.y_bpp for p in validation.points], rtol=1e-4)
+
+
+def test_guard_ends_a_run_that_learns_by_heart(tmp_path: Path) -> None:
+    guard = Guard(tmp_path, 3)
+    for number, (cost, train_cost) in enumerate([(1.0, 1.0), (0.9, 0.9), (0.91, 0.8), (0.92, 0.7), (0.93, 0.6)]):
+        assert not guard.stop
+        guard.see(cost, train_cost)
+        assert guard.last_is_best == (number < 2)
+    assert guard.stop
+    guard.train_costs[-1] = 0.95  # both got worse: the learning rate, not the pictures
+    assert not guard.stop
+
+
+def test_two_processes_train_one_model(pictures: Path, tmp_path: Path) -> None:
+    """torchrun on the CPU: one state, one log, gradients of both, and it can be resumed by one process."""
+    run = tmp_path / "run"
+    command = ["train", str(pictures), "--run", str(run), "--init", str(TINY_MODEL)]
+    command += ["--crop", "64", "--final-crop", "64", "--threads", "1", "-o", str(tmp_path / "model.safetensors")]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launch += ["-m", "vaecodec", "--"]
+    result = subprocess.run([*launch, *command, "--minutes", "0.1"], capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    assert read_model(tmp_path / "model.safetensors").config.latents > 0
+    progress = load_state(run / "state.safetensors", Objective(read_model(TINY_MODEL).config))
+    assert len(progress["processes"]) == 2
+    (one, taken), (two, also) = (sampler for sampler, _ in progress["processes"])
+    assert one != two
+    assert taken == also
+    steps = [int(row["step"]) for row in csv.DictReader((run / "train.csv").open())]
+    assert steps == sorted(set(steps))
+    alone = subprocess.run(
+        [sys.executable, "-m", "vaecodec", *command, "--minutes", "0.15"], capture_output=True, text=True, timeout=240
+    )
+    assert alone.returncode == 0, alone.stderr
+
+
+AGREEMENT = """
+import sys
+from pathlib import Path
+import torch
+from vaecodec.runtime.store import read_model
+from vaecodec.training.data import PictureStore
+from vaecodec.training.distributed import World
+from vaecodec.training.loop import Trainer, TrainOptions
+torch.set_num_threads(1)
+world = World.join()
+options = TrainOptions(1, crop=64, final_crop=64)
+trainer = Trainer(read_model(Path(sys.argv[1])).config, options, PictureStore(Path(sys.argv[2])), Path(sys.argv[3]), world)
+trainer.start()
+trainer.objective = world.parallel(trainer.modules)
+losses = world.gather([float(trainer._step(0.5)[0].cost) for _ in range(3)])
+sums = world.gather([float(p.double().sum()) for p in trainer.modules.parameters()])
+assert losses[0] != losses[1], "the same crops"
+assert sums[0] == sums[1], "other weights"
+world.leave()
+"""
+
+
+def test_processes_see_other_crops_and_keep_the_same_weights(store: PictureStore, tmp_path: Path) -> None:
+    script = tmp_path / "agreement.py"
+    script.write_text(AGREEMENT)
+    folder = Path(store.pixels.filename).parent
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [str(script), str(TINY_MODEL), str(folder), str(tmp_path / "run")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
 
 
 def test_exported_model_codes_and_real_bytes_match_the_estimate(

@@ -31,9 +31,13 @@ class EntropyModels(nn.Module):
         z = prediction.hyper_latents
         b, _, h, w = z.shape
         _, z_likelihood = self.bottleneck(z.reshape(b // self.anchors, -1, h, w), training=self.training)
-        _, y_likelihood = self.gaussian(prediction.latents, prediction.scales, prediction.means, training=self.training)
         z_bits = -z_likelihood.log2().reshape(b, -1).sum(1)
-        return z_bits, -y_likelihood.log2().reshape(b, -1).sum(1)
+        return z_bits, self.latent_bits(prediction).sum(1)
+
+    def latent_bits(self, prediction: Prediction) -> Tensor:
+        """Bits of y for each sample and channel: (B, M)."""
+        _, likelihood = self.gaussian(prediction.latents, prediction.scales, prediction.means, training=self.training)
+        return -likelihood.log2().flatten(2).sum(2)
 
     def hyper_probabilities(self) -> Tensor:
         """Probability of each hyper symbol -HYPER_LIMIT..HYPER_LIMIT: (A, Z, 2 * HYPER_LIMIT + 1)."""

@@ -1,4 +1,5 @@
-"""The training loop: one random rate a sample, schedule and stop by wall clock, resumable at any moment."""
+"""The training loop: one random rate a sample, schedule and stop by wall clock, resumable at any moment, in one process
+or several."""
 
 from __future__ import annotations
 
@@ -16,11 +17,14 @@ from torch import Tensor, nn
 from vaecodec.config import PATCH, ModelConfig
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import CropSampler, PictureStore
+from vaecodec.training.distributed import World
 from vaecodec.training.entropy import EntropyModels
+from vaecodec.training.guard import Guard
 from vaecodec.training.linear import block_features, block_transform
 from vaecodec.training.loss import Loss, rate_distortion
+from vaecodec.training.plot import plot_run
 from vaecodec.training.state import load_state, save_state
-from vaecodec.training.validate import RatePoint, to_batch, validate
+from vaecodec.training.validate import Validation, to_batch, validate
 
 LINEAR = ("vae.analysis.stem", "vae.analysis.head", "vae.synthesis.stem", "vae.synthesis.head")
 """Layers that start as the linear transform."""
@@ -33,7 +37,8 @@ class TrainOptions:
     minutes: float
     learning_rate: float = 2.5e-3
     batch: int = 8
-    """Crops of `crop` pixels a step, a multiple of the number of rate anchors; fewer of the larger final crops."""
+    """Crops of `crop` pixels a step and process, a multiple of the number of rate anchors; fewer of the larger final
+    crops."""
     crop: int = 256
     """Smaller crops are quicker but mislead the prior: in 128 pixels, two hyper latents a side, every one lies at the
     border and sees padding, and on whole images the prior then costs a fifth to a quarter more (docs/training.md)."""
@@ -47,36 +52,64 @@ class TrainOptions:
     clip_norm: float = 2.0
     save_minutes: float = 5.0
     validate_minutes: float = 15.0
+    patience: int = 4
+    """Overfitting guard: a run ends when so many validations in a row were worse than an earlier one although the
+    training pictures still made progress."""
     seed: int = 1
     bf16: bool = True
-    device: str = "cpu"
+
+
+class Objective(nn.Module):
+    """All that is trained, and the loss as its forward pass."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vae = VAE(config)
+        self.entropy = EntropyModels(config)
+
+    def forward(self, x: Tensor, t: Tensor, autocast: bool, hyper_weight: float) -> Loss:
+        prediction = self.vae(x, t, autocast)
+        return rate_distortion(self.config, x, t, prediction, *self.entropy(prediction), hyper_weight)
 
 
 class Trainer:
-    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, the cache of decoded pictures."""
+    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, curve.png."""
 
-    def __init__(self, config: ModelConfig, options: TrainOptions, store: PictureStore, run: Path) -> None:
+    def __init__(
+        self, config: ModelConfig, options: TrainOptions, store: PictureStore, run: Path, world: World | None = None
+    ) -> None:
         self.config, self.options, self.store, self.run = config, options, store, run
+        self.world = world or World()
         run.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
         torch.set_flush_denormal(True)
         self.sampler = CropSampler(store, options.seed)
-        self.modules = nn.ModuleDict({"vae": VAE(config), "entropy": EntropyModels(config)}).to(options.device)
+        self.modules = Objective(config).to(self.device)
         self.modules.to(memory_format=torch.channels_last)
+        self.objective: nn.Module = self.modules
         self.step, self.elapsed = 0, 0.0
         self.optimizer = torch.optim.Adam(self._parameter_groups())
 
     @property
+    def device(self) -> torch.device:
+        return torch.device(self.world.device)
+
+    @property
     def vae(self) -> VAE:
-        return self.modules["vae"]
+        return self.modules.vae
 
     @property
     def entropy(self) -> EntropyModels:
-        return self.modules["entropy"]
+        return self.modules.entropy
 
     @property
     def state_path(self) -> Path:
         return self.run / "state.safetensors"
+
+    @property
+    def best_path(self) -> Path:
+        return self.run / "best.safetensors"
 
     def _parameter_groups(self) -> list[dict]:
         """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""
@@ -93,45 +126,55 @@ class Trainer:
         if self.state_path.exists():
             progress = load_state(self.state_path, self.modules, self.optimizer)
             self.step, self.elapsed = progress["step"], progress["elapsed"]
-            self.sampler.random.bit_generator.state = progress["sampler"]
-            torch.set_rng_state(torch.tensor(progress["noise"], dtype=torch.uint8))
-        elif warm:
+            # The processes of a resumed run may be more or fewer than before; those that are new start afresh.
+            if self.world.rank < len(progress["processes"]):
+                self.sampler.state, noise = progress["processes"][self.world.rank]
+                torch.set_rng_state(torch.tensor(noise, dtype=torch.uint8))
+            return
+        if warm:
             warm(self.vae, self.entropy)
         else:
-            device = self.options.device
             basis, std = block_transform(self.sampler, PATCH, self.config.latents)
             features = block_features(self.sampler, self.config.channels)
-            self.vae.initialise_linear(basis.to(device), std.to(device), features.to(device))
-            self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), torch.device(self.options.device)))
+            self.vae.initialise_linear(basis.to(self.device), std.to(self.device), features.to(self.device))
+            self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), self.device))
+        # All processes have started alike; from here on each sees other crops and other noise.
+        self.sampler.state = [self.options.seed + 1000 * self.world.rank, self.sampler.taken]
+        torch.manual_seed(self.options.seed + 1000 * self.world.rank)
 
-    def save(self) -> None:
-        progress = {
-            "step": self.step,
-            "elapsed": self.elapsed,
-            "config": asdict(self.config),
-            "sampler": self.sampler.random.bit_generator.state,
-            "noise": torch.get_rng_state().tolist(),
-        }
-        save_state(self.state_path, self.modules, self.optimizer, progress)
+    def save(self, path: Path | None = None) -> None:
+        """Write the state (state.safetensors) from the main process; all processes must call it together."""
+        processes = self.world.gather((self.sampler.state, torch.get_rng_state().tolist()))
+        if self.world.main:
+            progress = {
+                "step": self.step,
+                "elapsed": self.elapsed,
+                "config": asdict(self.config),
+                "processes": processes,
+            }
+            save_state(path or self.state_path, self.modules, self.optimizer, progress)
 
-    def train(self, report: Callable[[float, str], None] = lambda share, text: None) -> list[RatePoint]:
+    def train(self, report: Callable[[float, str], None] = lambda share, text: None) -> Validation:
         """Train until `minutes` are over; `report` gets the share done and a line of figures every few steps.
 
-        Returns the validation points at the end. A stop at any time loses at most `save_minutes`.
+        Leaves the model in the best state that a validation has seen, nearly always the last, and returns what it
+        showed. A stop at any time loses at most `save_minutes`.
         """
         options = self.options
         budget = options.minutes * 60
         started = time.monotonic() - self.elapsed
         saved = validated = self.elapsed
+        self.objective = self.world.parallel(self.modules)
+        guard = Guard(self.run, options.patience)
         with open(self.run / "train.csv", "a", newline="") as file:
             log = csv.writer(file)
-            if file.tell() == 0:
+            if file.tell() == 0 and self.world.main:
                 log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "psnr", "gradient"])
-            while self.elapsed < budget:
+            while self.elapsed < budget and not guard.stop:
                 share = self.elapsed / budget
                 loss, gradient = self._step(share)
-                self.elapsed = time.monotonic() - started
-                if self.step % 20 == 0 or self.step == 1:
+                self.elapsed = self.world.agree(time.monotonic() - started)
+                if (self.step % 20 == 0 or self.step == 1) and self.world.main:
                     row = self._figures(loss, gradient)
                     log.writerow(row)
                     file.flush()
@@ -141,9 +184,14 @@ class Trainer:
                     self.save()
                 if self.elapsed - validated > options.validate_minutes * 60:
                     validated = self.elapsed
-                    self._validate()
+                    self._validate(guard)
         self.save()
-        return self._validate()
+        validation = self._validate(guard)
+        if not guard.last_is_best and self.best_path.exists():
+            load_state(self.best_path, self.modules)
+            validation = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
+        self.best_path.unlink(missing_ok=True)
+        return validation
 
     def _step(self, share: float) -> tuple[Loss, Tensor]:
         """One step at `share` of the run."""
@@ -154,13 +202,12 @@ class Trainer:
         rate = options.learning_rate * 0.5 * (1 + math.cos(math.pi * share)) + 1e-6
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"] * min(1.0, (self.step + 1) / options.warmup_steps)
-        x = to_batch(self.sampler.batch(count, size), torch.device(options.device))
+        x = to_batch(self.sampler.batch(count, size), self.device)
         # Sample i has a rate near anchor i modulo A: every batch spans the whole range.
         bins = torch.arange(count) % anchors
-        t = (bins + torch.rand(count) - 0.5).clamp(0, anchors - 1).to(options.device)
-        prediction = self.vae(x, t, options.bf16)
+        t = (bins + torch.rand(count) - 0.5).clamp(0, anchors - 1).to(self.device)
         hyper_weight = min(1.0, 0.02 + share / options.hyper_warmup) if options.hyper_warmup else 1.0
-        loss = rate_distortion(self.config, x, t, prediction, *self.entropy(prediction), hyper_weight)
+        loss = self.objective(x, t, options.bf16, hyper_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         gradient = nn.utils.clip_grad_norm_(self.modules.parameters(), options.clip_norm)
@@ -175,9 +222,15 @@ class Trainer:
         values = [round(float(value.detach()), 4) for value in tensors]
         return [self.step, round(self.elapsed, 1), round(self.optimizer.param_groups[2]["lr"], 7), *values]
 
-    def _validate(self) -> list[RatePoint]:
-        points = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
-        with open(self.run / "validation.jsonl", "a") as file:
-            record = {"step": self.step, "seconds": round(self.elapsed, 1), "points": [asdict(p) for p in points]}
-            file.write(json.dumps(record) + "\n")
-        return points
+    def _validate(self, guard: Guard) -> Validation:
+        """Look at the model, log it, draw it, keep it if it is the best; all processes together."""
+        validation = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
+        guard.see(self.world.agree(validation.cost), self.world.agree(validation.train_cost))
+        if guard.last_is_best:
+            self.save(self.best_path)
+        if self.world.main:
+            with open(self.run / "validation.jsonl", "a") as file:
+                record = {"step": self.step, "seconds": round(self.elapsed, 1)} | validation.record()
+                file.write(json.dumps(record) + "\n")
+            plot_run(self.run, validation.channel_bpp)
+        return validation

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
+from vaecodec.config import ModelConfig
 from vaecodec.model.vae import VAE
-from vaecodec.training.data import PictureStore, validation_crops
+from vaecodec.training.data import PictureStore, centre_crops
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.loss import rate_distortion
 
 
 @dataclass
 class RatePoint:
-    """Means over the validation crops at one anchor: bits a pixel of z and y, PSNR in dB, latent channels in use."""
+    """Means over the crops at one anchor: bits a pixel of z and y, PSNR in dB, latent channels in use."""
 
     z_bpp: float
     y_bpp: float
     psnr: float
     active_channels: int
+
+
+@dataclass
+class Validation:
+    """What one look at the model yields.
+
+    points: a RatePoint for each anchor, on the validation split; channel_bpp (A, M): bits a pixel of each latent
+    channel; cost, train_cost: mean log2 of bpp + lambda * MSE over the anchors, on the validation split and on as many
+    training pictures (both cropped alike): when only the latter still falls, the model learns the pictures by heart.
+    """
+
+    points: list[RatePoint]
+    channel_bpp: np.ndarray
+    cost: float
+    train_cost: float
+
+    def record(self) -> dict:
+        """As it is logged."""
+        points = [asdict(point) for point in self.points]
+        return {"cost": round(self.cost, 5), "train_cost": round(self.train_cost, 5), "points": points}
 
 
 def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -29,18 +51,35 @@ def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
 def validate(
     vae: VAE, entropy: EntropyModels, store: PictureStore, crops: int = 32, size: int = 256, autocast: bool = False
-) -> list[RatePoint]:
-    """One RatePoint for each anchor, symbols rounded, pixels clipped and rounded as in a decoded file."""
+) -> Validation:
+    """Symbols rounded, pixels clipped and rounded as in a decoded file. Without a validation split (very few pictures)
+    training pictures stand in for it."""
+    points, channel_bpp = _curve(
+        vae, entropy, centre_crops(store.validation or store.train, store, crops, size), autocast
+    )
+    train_points, _ = _curve(vae, entropy, centre_crops(store.train, store, crops, size), autocast)
+    return Validation(points, channel_bpp, _cost(points, vae.config), _cost(train_points, vae.config))
+
+
+def _cost(points: list[RatePoint], config: ModelConfig) -> float:
+    pairs = zip(points, config.lambdas, strict=True)
+    return float(np.mean([math.log2(p.z_bpp + p.y_bpp + 255**2 * w * 10 ** (-p.psnr / 10)) for p, w in pairs]))
+
+
+@torch.no_grad()
+def _curve(
+    vae: VAE, entropy: EntropyModels, crops: list[np.ndarray], autocast: bool
+) -> tuple[list[RatePoint], np.ndarray]:
     vae.eval()
     entropy.eval()
     device = next(vae.parameters()).device
-    anchors = vae.config.anchors
+    anchors, latents = vae.config.anchors, vae.config.latents
     t = torch.arange(anchors, dtype=torch.float32, device=device)
-    rows, used = [], torch.zeros(anchors, vae.config.latents, dtype=torch.bool, device=device)
-    for crop in validation_crops(store, crops, size):
+    rows, used = [], torch.zeros(anchors, latents, dtype=torch.bool, device=device)
+    channel_bpp = torch.zeros(anchors, latents, device=device)
+    for crop in crops:
         x = to_batch(np.repeat(crop[None], anchors, 0), device)
         prediction = vae(x, t, autocast)
         loss = rate_distortion(vae.config, x, t, prediction, *entropy(prediction))
@@ -49,7 +88,9 @@ def validate(
         psnr = 10 * torch.log10(255**2 / mse.clamp(min=1e-3))
         rows.append(torch.stack([loss.z_bpp, loss.y_bpp, psnr], 1))
         used |= ((prediction.y_hat - prediction.means).abs() > 0.5).flatten(2).any(2)
+        channel_bpp += entropy.latent_bits(prediction) / (len(crops) * x.shape[2] * x.shape[3])
     means = torch.stack(rows).mean(0).tolist()
     vae.train()
     entropy.train()
-    return [RatePoint(*row, int(n)) for row, n in zip(means, used.sum(1), strict=True)]
+    points = [RatePoint(*row, int(n)) for row, n in zip(means, used.sum(1), strict=True)]
+    return points, channel_bpp.cpu().numpy()
