@@ -51,6 +51,9 @@ def benchmark() -> None:
 @click.option("--quick", is_flag=True, help=f"Every {QUICK}th quality only.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; times are less reliable with more.  [default: cores]")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
+@click.option(
+    "--views", type=click.IntRange(0, 24), default=3, show_default=True, help="Images to look at in report.html."
+)
 @click.option("-Q", "--quiet", is_flag=True, help="Print errors only.")
 def run(
     images: Path | None,
@@ -63,16 +66,18 @@ def run(
     quick: bool,
     jobs: int | None,
     cache: Path | None,
+    views: int,
     quiet: bool,
 ) -> None:
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, one thread each.
 
     compressai-ARCHITECTURE[=CHECKPOINTS] is a codec too: of a net of the CompressAI zoo the times, with checkpoints the
-    curve. Writes results.json, results.csv and plots into OUT. What was measured before is taken from the cache.
+    curve. Writes results.json, results.csv, plots and report.html into OUT. What was measured before is taken from the cache.
     """
     try:
-        from vaecodec.benchmarks import codecs, datasets, measure, memory, plots, results
+        from vaecodec.benchmarks import codecs, datasets, measure, memory, plots, report, results
         from vaecodec.benchmarks import metrics as scores
+        from vaecodec.benchmarks import views as pictures
     except ImportError as error:
         raise VaecodecError(
             f"benchmarks need more packages ({error.name}): pip install 'vaecodec[benchmark]'"
@@ -110,13 +115,13 @@ def run(
     total, done = sum(len(work.qualities) for work in works), 0
     with progress_bar(quiet, "measuring") as progress:
 
-        def report(cells: int) -> None:
+        def advance(cells: int) -> None:
             nonlocal done
             done += cells
             if progress:
                 progress(done / total)
 
-        cells = measure.measure_all(works, jobs, report)
+        cells = measure.measure_all(works, jobs, advance)
     setup = {"jobs": jobs, "threads": 1, "quick": quick, "codecs": {name: known[name].version() for name in usable}}
     result = results.summarise(cells, chosen, images.name, anchor, setup)
     for name in usable:
@@ -126,6 +131,9 @@ def run(
     for metric in chosen:
         plots.rate_distortion(result, metric, out)
     plots.speed(result, chosen[0], out)
+    with progress_bar(quiet, "report") as progress:
+        shots = pictures.make_views(files, result, views, progress or (lambda share: None))
+    report.write_report(result, shots, out)
     if not quiet:
         click.echo(table(result, chosen))
 
