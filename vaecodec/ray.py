@@ -8,11 +8,13 @@ An actor reads, codes and writes by itself, so only names and rows of the manife
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import ray
 from ray.data import ActorPoolStrategy, from_items
 from ray.data.dataset import MaterializedDataset
@@ -25,10 +27,22 @@ from vaecodec.folders import SUFFIX, Job, Task, Worker, find_jobs, without_done
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
-ENTRY = ("source", "target", "width", "height", "bytes_in", "bytes_out", "bpp", "seconds", "error")
-"""Columns of a manifest; those that do not apply are None."""
-DEATHS = 5
-"""How often the workers that hold a block may die before it is taken for the cause."""
+MANIFEST = pyarrow.schema(
+    [
+        ("source", pyarrow.string()),
+        ("target", pyarrow.string()),
+        ("width", pyarrow.int64()),
+        ("height", pyarrow.int64()),
+        ("bytes_in", pyarrow.int64()),
+        ("bytes_out", pyarrow.int64()),
+        ("bpp", pyarrow.float64()),
+        ("seconds", pyarrow.float64()),
+        ("error", pyarrow.string()),
+    ]
+)
+"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error."""
+DEATHS = 3
+"""How many workers may die on an image, after the one that showed that something in its block is dangerous."""
 
 
 def encode_dataset(
@@ -49,9 +63,10 @@ def encode_dataset(
     actors wait for a slow storage at the same time. block: images of a task, which is what a dying worker repeats.
     resume: leave out images whose output exists; without it they are overwritten. codec: arguments of Codec.
 
-    Returns the manifest, a row for every image in the columns ENTRY: sizes in pixels and bytes, or the error of an
-    image that could not be encoded. Outputs are whole or absent. Raises VaecodecError where `source` cannot be listed
-    or workers keep dying on a block; what was written stays, and the same call goes on.
+    Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
+    its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
+    workers keep dying, has an error in its row. Raises VaecodecError where a folder cannot be listed or Ray itself
+    fails; what was written stays, and the same call goes on.
     """
     task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
     return _run(task, source, target, actors, cpus, block, resume)
@@ -89,23 +104,23 @@ def _run(
         jobs = without_done(jobs, target)
     if not ray.is_initialized():
         ray.init()
-    smallest, largest = actors if isinstance(actors, tuple) else (1, actors or _cores())
-    rows = from_items(
-        [{"source": str(job.source), "target": str(job.target)} for job in jobs],
-        override_num_blocks=max(-(-len(jobs) // block), 1),
-    )
-    manifest = rows.map(
+    blocks = max(-(-len(jobs) // block), 1)
+    first, most = actors if isinstance(actors, tuple) else (actors or _cores(),) * 2
+    rows = [{"source": str(job.source), "target": str(job.target)} for job in jobs]
+    # Ray Data restarts actors that die and repeats their tasks, as often as it takes. The pool may shrink to one: at
+    # the end, idle actors make room for those that lost their machine.
+    manifest = from_items(rows, override_num_blocks=blocks).map_batches(
         _Files,
-        fn_constructor_args=(task,),
-        compute=ActorPoolStrategy(min_size=smallest, max_size=largest),
+        fn_constructor_args=(task, _Attempts.remote()),
+        compute=ActorPoolStrategy(min_size=1, max_size=min(most, blocks), initial_size=min(first, blocks)),
         num_cpus=cpus,
-        max_restarts=-1,
-        max_task_retries=DEATHS,
+        batch_size=None,
+        batch_format="pyarrow",
     )
     try:
         return manifest.materialize()
     except RayError as error:
-        raise VaecodecError(f"the workers failed: {error}".splitlines()[0]) from error
+        raise VaecodecError(f"Ray failed: {error}".splitlines()[0]) from error
     finally:
         if not is_url(target):
             remove_partials([Path(job.target) for job in jobs])
@@ -116,29 +131,54 @@ def _cores() -> int:
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class _Attempts:
+    """Counts how often work was begun, somewhere that outlives the workers: an image that kills them (it takes too
+    much memory, say) would otherwise be tried for ever."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[str] = Counter()
+
+    def begin(self, name: str) -> int:
+        """How often `name` was begun before."""
+        self._begun[name] += 1
+        return self._begun[name] - 1
+
+
 class _Files:
-    """The actor of a data set: rows with source and target -> rows of the manifest."""
+    """The actor of a data set: blocks of rows with source and target -> rows of the manifest."""
 
-    def __init__(self, task: Task) -> None:
-        self._worker = Worker(task)
+    def __init__(self, task: Task, attempts: Any) -> None:
+        self._worker, self._attempts = Worker(task), attempts
 
-    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        return dict.fromkeys(ENTRY) | self._worker(Job(row["source"], row["target"]))
+    def __call__(self, block: pyarrow.Table) -> pyarrow.Table:
+        jobs = [Job(row["source"], row["target"]) for row in block.to_pylist()]
+        # One question a block: only where a worker has died each image is counted, too.
+        code = self._carefully if jobs and self._begun(f"block {jobs[0].source}") else self._worker
+        return pyarrow.Table.from_pylist([code(job) for job in jobs], MANIFEST)
+
+    def _carefully(self, job: Job) -> dict[str, Any]:
+        if self._begun(job.source) >= DEATHS:
+            return {"source": job.source, "error": f"{DEATHS} workers died on it (out of memory?)"}
+        return self._worker(job)
+
+    def _begun(self, name: str) -> int:
+        return ray.get(self._attempts.begin.remote(name))
 
 
 class Encoder:
     """For Dataset.map_batches: rows with "bytes" (an image file, as from ray.data.read_binary_files) or "image"
     (uint8 array (H, W[, C]), as from ray.data.read_images) get a .vaec file in "vaec" (bytes) instead.
 
-    quality: 1 to 100; codec: arguments of Codec. A row that cannot be encoded has no bytes in "vaec" and the reason in
-    "error", which is empty otherwise. Raises ImageError for rows without such a column.
+    quality: 1 to 100; codec: arguments of Codec. A row that cannot be encoded has None in "vaec" and the reason in
+    "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
     def __init__(self, quality: float = 50, **codec: Any) -> None:
         self._quality, self._codec = quality, Codec(**({"threads": 1} | codec))
 
     def __call__(self, batch: Batch) -> Batch:
-        return _convert(batch, ("image", "bytes"), "vaec", lambda item: self._codec.encode(item, self._quality), b"")
+        return _convert(batch, ("image", "bytes"), "vaec", lambda item: self._codec.encode(item, self._quality), None)
 
 
 class Decoder:
@@ -161,7 +201,7 @@ def _convert(batch: Batch, names: tuple[str, ...], result: str, convert: Callabl
     if name is None:
         raise ImageError(f"the rows need a column {' or '.join(names)}; they have {', '.join(batch)}")
     # Arrays of objects: numpy's own strings of bytes would lose zeros at their ends.
-    values, errors = np.empty(len(batch[name]), object), np.full(len(batch[name]), "", object)
+    values, errors = np.empty(len(batch[name]), object), np.empty(len(batch[name]), object)
     for i, item in enumerate(batch[name]):
         try:
             values[i] = convert(item)
