@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 import sys
@@ -202,6 +203,17 @@ def test_stages_of_a_pipeline(cluster: Cluster, tmp_path: Path) -> None:
     for row in decoded:
         whole = np.empty((0, 0, 3)) if row["error"] else codec.decode_array(codec.encode(row["path"], 70))
         assert np.array_equal(row["image"], whole)
+
+
+def test_example(cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    root, out = make_pictures(tmp_path / "in", 4), tmp_path / "out"
+    (root / "bad.png").write_bytes(b"\x89PNG no")
+    archive = runpy.run_path(str(Path(__file__).parent.parent / "examples/cluster.py"))["archive"]
+    summary = archive(str(root), str(out), 30)
+    before = sum(path.stat().st_size for path in root.rglob("0*.png"))
+    after = sum(len(vaecodec.encode(path, 30)) for path in root.rglob("0*.png"))
+    assert summary == f"4 images, {before} -> {after} bytes, 1 failed"
+    assert "bad.png: the input is not an image" in capsys.readouterr().err
 
 
 def test_stages_take_arrays_and_keep_what_bytes_end_with() -> None:
