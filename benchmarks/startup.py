@@ -60,19 +60,20 @@ def seconds(command: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = range(parser.parse_args().rounds)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between runs, where others use the machine")
+    arguments = parser.parse_args()
     vaecodec = str(Path(sys.executable).with_name("vaecodec"))
     with tempfile.TemporaryDirectory() as folder:
         files = [f"{folder}/hills.vaec", f"{folder}/hills.png"]
         seconds([vaecodec, "encode", str(EXAMPLE), files[0]])
-        runs = [
-            stages(files)
-            | {
-                "**`vaecodec decode`**": seconds([vaecodec, "decode", *files, "-f", "-Q"]),
-                "`python -c 'import torch'`": seconds([sys.executable, "-c", "import torch"]),
-            }
-            for _ in rounds
-        ]
+        runs = []
+        for _ in range(arguments.rounds):
+            time.sleep(arguments.pause)
+            run = stages(files)
+            run["**`vaecodec decode`**"] = seconds([vaecodec, "decode", *files, "-f", "-Q"])
+            time.sleep(arguments.pause)
+            run["`python -c 'import torch'`"] = seconds([sys.executable, "-c", "import torch"])
+            runs.append(run)
     print("| | ms |\n|---|---|")
     for name in runs[0]:
         print(f"| {name} | {1000 * median(run[name] for run in runs):.0f} |")

@@ -226,3 +226,10 @@ def test_stages_take_arrays_and_keep_what_bytes_end_with() -> None:
     assert list(batch["label"]) == [0, 1, 2]
     with pytest.raises(vaecodec.ImageError, match="column image or bytes; they have label"):
         encoder({"label": np.arange(3)})
+
+
+def test_wrong_arguments_are_no_error_of_every_image(tmp_path: Path) -> None:
+    with pytest.raises(vaecodec.VaecodecError, match="quality"):
+        encode_dataset(tmp_path, tmp_path / "out", 101)
+    with pytest.raises(vaecodec.ModelError, match="unknown model"):
+        decode_dataset(tmp_path, tmp_path / "out", model="nothing")

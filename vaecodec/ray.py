@@ -1,7 +1,7 @@
 """Whole data sets on a Ray cluster: actors of one core with one model each, fed by Ray Data.
 
     encode_dataset("s3://pictures", "s3://archive", quality=40)  # every file of one place to another
-    dataset.map_batches(Encoder, fn_constructor_kwargs={"quality": 40}, batch_size=16, concurrency=8)  # in a pipeline
+    dataset.map_batches(Encoder, fn_constructor_kwargs={"quality": 40}, compute=ActorPoolStrategy(size=8))  # a stage
 
 An actor reads, codes and writes by itself, so only names and rows of the manifest cross the network.
 """
@@ -24,6 +24,8 @@ from vaecodec.codec import Codec
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.files import is_url, remove_partials
 from vaecodec.folders import SUFFIX, Job, Task, Worker, find_jobs, without_done
+from vaecodec.rate import quality_units
+from vaecodec.runtime.store import load_model
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
@@ -58,16 +60,17 @@ def encode_dataset(
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
-    source, target: folders that every machine sees, or URLs of fsspec. actors: how many, or from how many to how many
-    as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 to have
-    actors wait for a slow storage at the same time. block: images of a task, which is what a dying worker repeats.
-    resume: leave out images whose output exists; without it they are overwritten. codec: arguments of Codec.
+    source, target: folders that every machine sees, or URLs of fsspec. actors: how many, or how many at first and at
+    most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
+    they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
+    images whose output exists; without it they are overwritten. codec: arguments of Codec.
 
     Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
     its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
-    workers keep dying, has an error in its row. Raises VaecodecError where a folder cannot be listed or Ray itself
-    fails; what was written stays, and the same call goes on.
+    workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
+    listed, or if Ray itself fails; then what was written stays, and the same call goes on.
     """
+    quality_units(quality)  # a wrong one is an error here, not one of every image
     task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
     return _run(task, source, target, actors, cpus, block, resume)
 
@@ -97,6 +100,7 @@ def _run(
     block: int,
     resume: bool,
 ) -> MaterializedDataset:
+    load_model(task.codec.get("model"))  # likewise
     # Workers have other working folders.
     source, target = (path if is_url(path) else Path(path).resolve() for path in (source, target))
     jobs = find_jobs(source, target, task, recursive=True)
