@@ -60,7 +60,7 @@ def encode_dataset(
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
-    source, target: folders that every machine sees, or URLs of fsspec. actors: how many, or how many at first and at
+    source, target: folders or URLs of fsspec that every machine sees. actors: how many, or how many at first and at
     most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
     they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
     images whose output exists; without it they are overwritten. codec: arguments of Codec.
