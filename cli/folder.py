@@ -13,7 +13,7 @@ import click
 
 from vaecodec.cli.options import say
 from vaecodec.errors import VaecodecError
-from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs
+from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs, without_done
 
 
 def folder_options(command: Callable) -> Callable:
@@ -46,7 +46,7 @@ def run_folder(
     if out.exists() and not out.is_dir():
         raise VaecodecError(f"cannot write {out}: it is not a folder")
     found = find_jobs(Path(source), out, task, recursive)
-    todo = [job for job in found if not (resume and job.target.exists())]
+    todo = without_done(found, out) if resume else found
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     started, totals = time.perf_counter(), {"in": 0, "out": 0, "pixels": 0}
     with _Bar(quiet, task.kind, len(todo)) as advance:

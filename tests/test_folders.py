@@ -16,7 +16,7 @@ from make_golden import TINY
 from pictures import generated_picture
 from PIL import Image
 
-from vaecodec.folders import Task, find_jobs, run_jobs
+from vaecodec.folders import Job, Task, Worker, find_jobs, run_jobs, without_done
 
 
 def vaecodec(*arguments: object) -> subprocess.CompletedProcess:
@@ -107,6 +107,30 @@ def test_an_output_folder_within_the_input_is_not_encoded_again(tree: Path) -> N
         tree, tree / "deep", Task("encode", ".vaec"), False
     )
     assert find_jobs(tree, tree / "out", task, True) == []
+
+
+def test_urls(tree: Path) -> None:
+    """Storage that fsspec knows: what a cluster works on."""
+    fsspec = pytest.importorskip("fsspec")
+    memory, root = fsspec.filesystem("memory"), "memory://test_urls/in"
+    memory.put(f"{tree}/", "/test_urls/in/", recursive=True)
+    task = Task("encode", ".vaec", 70, codec={"model": str(TINY)})
+    jobs = find_jobs(root, f"{root}/coded/", task, True)
+    assert Job(f"{root}/deep/er/d.png", f"{root}/coded/deep/er/d.vaec") in jobs
+    assert {str(job.target) for job in find_jobs(root, "memory://out", task, False)} == {
+        "memory://out/a.vaec",
+        "memory://out/b.vaec",
+    }
+    entries = [Worker(task)(job) for job in jobs]
+    assert [entry["bytes_in"] for entry in entries] == [memory.size(str(job.source)) for job in jobs]
+    assert [entry["bytes_out"] for entry in entries] == [memory.size(str(job.target)) for job in jobs]
+    assert memory.cat(f"{root}/coded/a.vaec")[:4] == b"VAEC"
+    assert find_jobs(root, f"{root}/coded", task, True) == jobs  # outputs within the input are none
+    memory.rm("/test_urls/in/coded/b.vaec")
+    assert without_done(jobs, f"{root}/coded") == [job for job in jobs if str(job.target).endswith("b.vaec")]
+    gone = Worker(task)(Job(f"{root}/gone.png", "memory://out/gone.vaec"))
+    assert gone["error"] == f"cannot read {root}/gone.png: no such file"
+    assert find_jobs("memory://test_urls/nothing", "memory://out", task, True) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

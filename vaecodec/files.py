@@ -6,7 +6,10 @@ import io
 import os
 import secrets
 import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from vaecodec.errors import VaecodecError
@@ -17,19 +20,41 @@ def is_url(path: Any) -> bool:
     return isinstance(path, str) and "://" in path
 
 
-def _open_url(url: str, mode: str) -> Any:
+@contextmanager
+def _storage_of(url: str, action: str) -> Iterator[ModuleType]:
+    """fsspec, with everything that it raises turned into a VaecodecError."""
     try:
         import fsspec
     except ImportError as error:
         raise VaecodecError(f"{url} needs fsspec: pip install 'vaecodec[fsspec]'") from error
     try:
-        return fsspec.open(url, mode).open()
+        yield fsspec
     except ImportError as error:
         raise VaecodecError(f"{url} needs more packages: {error}".splitlines()[0]) from error
     except Exception as error:  # every kind of storage has errors of its own
-        if isinstance(error, FileNotFoundError):
-            raise VaecodecError(f"cannot read {url}: no such file") from error
-        raise VaecodecError(f"cannot open {url}: {error}".splitlines()[0]) from error
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error
+        raise VaecodecError(f"cannot {action} {url}: {reason}".splitlines()[0]) from error
+
+
+def _open_url(url: str) -> Any:
+    with _storage_of(url, "read") as fsspec:
+        return fsspec.open(url, "rb").open()
+
+
+def list_files(root: str | Path, recursive: bool = True) -> list[str]:
+    """Files in a folder or below a URL, by their names relative to it, with "/"; none if it does not exist."""
+    if is_url(root):
+        with _storage_of(str(root), "list") as fsspec:
+            system, base = fsspec.core.url_to_fs(root)
+            base = base.rstrip("/") + "/"
+            return [path.removeprefix(base) for path in system.find(base, maxdepth=None if recursive else 1)]
+    paths = Path(root).rglob("*") if recursive else Path(root).glob("*")
+    return [path.relative_to(root).as_posix() for path in paths if path.is_file()]
+
+
+def place(root: str | Path, name: str) -> str | Path:
+    """Where a file of a folder or URL is, by its relative name."""
+    return f"{root}".rstrip("/") + f"/{name}" if is_url(root) else Path(root, name)
 
 
 class Source:
@@ -57,7 +82,7 @@ class Source:
         try:
             file = data
             if self._owned:
-                file = _open_url(data, "rb") if is_url(data) else open(data, "rb")  # noqa: SIM115 (closed by close)
+                file = _open_url(data) if is_url(data) else open(data, "rb")  # noqa: SIM115 (closed by close)
             if file.seekable():
                 self._file = file
             else:
@@ -79,8 +104,9 @@ class Source:
             with self._lock:
                 self._file.seek(offset)
                 return self._file.read(min(size, max(self.size - offset, 0)))
-        except OSError as error:
-            raise VaecodecError(f"cannot read the input: {error.strerror or error}") from error
+        except Exception as error:  # every kind of storage has errors of its own
+            reason = getattr(error, "strerror", None) or error
+            raise VaecodecError(f"cannot read the input: {reason}".splitlines()[0]) from error
 
     def close(self) -> None:
         if self._owned and self._file is not None:
@@ -100,8 +126,8 @@ def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -
     Without `overwrite` an existing file is refused.
     """
     if is_url(path):
-        with _open_url(str(path), "wb") as file:  # object stores show a new object when it is closed
-            file.write(data)
+        with _storage_of(str(path), "write") as fsspec, fsspec.open(path, "wb") as file:
+            file.write(data)  # object stores show a new object when it is closed
         return
     path = Path(path)
     if path.is_file() and not overwrite:
@@ -123,3 +149,12 @@ def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise VaecodecError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_partials(paths: Collection[Path]) -> None:
+    """Remove the temporary files of `write_whole` to these paths whose process was killed."""
+    names = {(path.parent, path.name[:100]) for path in paths}
+    for folder in {path.parent for path in paths}:
+        for partial in folder.glob(".*.partial"):
+            if (folder, partial.name[1:].rsplit(".", 2)[0]) in names:
+                partial.unlink(missing_ok=True)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
-from vaecodec.files import write_whole
-from vaecodec.picture import IMAGE_SUFFIXES, save_image, to_picture, to_pil
+from vaecodec.files import Source, is_url, list_files, place, write_whole
+from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_image, to_picture, to_pil
 
 SUFFIX = ".vaec"
 MANIFEST = "manifest.jsonl"
@@ -36,31 +33,40 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    source: Path
-    target: Path
+    """Two files: paths, or URLs of fsspec."""
+
+    source: str | Path
+    target: str | Path
 
 
-def find_jobs(root: Path, out: Path, task: Task, recursive: bool) -> list[Job]:
-    """Images (or .vaec files) under `root` with their places under `out`, which mirrors the tree.
+def find_jobs(root: str | Path, out: str | Path, task: Task, recursive: bool) -> list[Job]:
+    """Images (or .vaec files) under `root` with their places under `out`, which mirrors the tree; folders or URLs.
 
     Files that differ only in their suffix keep it, so that their outputs differ: a.jpg.vaec, a.png.vaec.
     """
     wanted = IMAGE_SUFFIXES if task.kind == "encode" else {SUFFIX}
-    paths = root.rglob("*") if recursive else root.glob("*")
-    inside = out.resolve()
-    sources = sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in wanted and path.is_file() and not path.resolve().is_relative_to(inside)
-    )
-    stems = Counter(path.with_suffix("") for path in sources)
+    names = [PurePosixPath(name) for name in sorted(list_files(root, recursive))]
+    names = [name for name in names if name.suffix.lower() in wanted and not _is_output(root, out, name)]
+    stems = Counter(name.with_suffix("") for name in names)
     jobs = []
-    for source in sources:
-        place = out / source.relative_to(root)
-        unique = stems[source.with_suffix("")] == 1
-        target = place.with_suffix(task.suffix) if unique else place.with_name(place.name + task.suffix)
-        jobs.append(Job(source, target))
+    for name in names:
+        unique = stems[name.with_suffix("")] == 1
+        target = name.with_suffix(task.suffix) if unique else name.with_name(name.name + task.suffix)
+        jobs.append(Job(place(root, str(name)), place(out, str(target))))
     return jobs
+
+
+def _is_output(root: str | Path, out: str | Path, name: PurePosixPath) -> bool:
+    """Whether a file of `root` lies in `out`, which may be a folder inside it."""
+    if is_url(root) or is_url(out):
+        return f"{place(root, str(name))}".startswith(f"{out}".rstrip("/") + "/")
+    return Path(root, name).resolve().is_relative_to(Path(out).resolve())
+
+
+def without_done(jobs: list[Job], out: str | Path) -> list[Job]:
+    """The jobs whose output is not there yet: one listing of `out`, not a question for every file."""
+    done = {place(out, name) for name in list_files(out)}
+    return [job for job in jobs if job.target not in done]
 
 
 def run_jobs(
@@ -86,9 +92,13 @@ def run_jobs(
 def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, Any]]:
     """Manifest entries in the order in which the jobs end."""
     if workers == 1:
-        _start_worker(task, in_process=True)
-        yield from map(_work, jobs)
+        yield from map(Worker(task), jobs)
         return
+    # Loaded here: a command for one file does not need them.
+    import multiprocessing
+    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
+
     # Spawned, not forked: the runtimes have threads.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _start_worker, (task,))
@@ -108,48 +118,57 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, An
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: tuple[Task, Codec]
+class Worker:
+    """One model, and what to do with every file: made once in every process, called with every job."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.codec = task, Codec(**task.codec)
+
+    def __call__(self, job: Job) -> dict[str, Any]:
+        """The manifest entry of a job; what goes wrong with it is in the entry, too."""
+        started = time.perf_counter()
+        try:
+            if not is_url(job.target):
+                Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+            entry = self._encode(job) if self.task.kind == "encode" else self._decode(job)
+        except (VaecodecError, OSError, MemoryError) as error:
+            return {"source": str(job.source), "error": str(error) or type(error).__name__}
+        return entry | {"seconds": round(time.perf_counter() - started, 3)}
+
+    def _encode(self, job: Job) -> dict[str, Any]:
+        with Source(job.source) as source:
+            picture = to_picture(source.read(0, source.size), self.codec.max_pixels)
+        data = self.codec.encode_picture(picture, self.task.quality)
+        return self._written(job, data, picture, source.size, len(data))
+
+    def _decode(self, job: Job) -> dict[str, Any]:
+        with Source(job.source) as source:
+            picture = self.codec.decode_picture(source)
+        data, _ = save_image(to_pil(picture), self.task.suffix)
+        return self._written(job, data, picture, source.size, source.size)
+
+    def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int) -> dict[str, Any]:
+        write_whole(job.target, data, self.task.force)
+        return {
+            "source": str(job.source),
+            "target": str(job.target),
+            "width": picture.width,
+            "height": picture.height,
+            "bytes_in": size,
+            "bytes_out": len(data),
+            "bpp": round(coded * 8 / (picture.width * picture.height), 4),
+        }
 
 
-def _start_worker(task: Task, in_process: bool = False) -> None:
+_worker: Worker
+
+
+def _start_worker(task: Task) -> None:
     global _worker
-    if not in_process:
-        # Ctrl-C reaches every process of the terminal: the parent answers it, workers finish what they hold.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = task, Codec(**task.codec)
+    # Ctrl-C reaches every process of the terminal: the parent answers it, workers finish what they hold.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker = Worker(task)
 
 
 def _work(job: Job) -> dict[str, Any]:
-    task, codec = _worker
-    started = time.perf_counter()
-    try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        entry = encode_file(codec, job, task) if task.kind == "encode" else decode_file(codec, job, task)
-    except (VaecodecError, OSError, MemoryError) as error:
-        return {"source": str(job.source), "error": str(error) or type(error).__name__}
-    return entry | {"seconds": round(time.perf_counter() - started, 3)}
-
-
-def encode_file(codec: Codec, job: Job, task: Task) -> dict[str, Any]:
-    picture = to_picture(job.source, codec.max_pixels)
-    data = codec.encode_picture(picture, task.quality)
-    return _written(job, task, data, picture.width, picture.height, len(data))
-
-
-def decode_file(codec: Codec, job: Job, task: Task) -> dict[str, Any]:
-    picture = codec.decode_picture(job.source)
-    data, _ = save_image(to_pil(picture), task.suffix)
-    return _written(job, task, data, picture.width, picture.height, job.source.stat().st_size)
-
-
-def _written(job: Job, task: Task, data: bytes, width: int, height: int, coded: int) -> dict[str, Any]:
-    write_whole(job.target, data, task.force)
-    return {
-        "source": str(job.source),
-        "target": str(job.target),
-        "width": width,
-        "height": height,
-        "bytes_in": job.source.stat().st_size,
-        "bytes_out": len(data),
-        "bpp": round(coded * 8 / (width * height), 4),
-    }
+    return _worker(job)

@@ -225,7 +225,8 @@ def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
 
     Raises ImageError for an unknown format.
     """
-    image_format = Image.registered_extensions().get(suffix.lower())
+    Image.preinit()  # the common formats; all of Pillow's plugins take as long to load as a small image to decode
+    image_format = Image.EXTENSION.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
     if image_format is None or image_format not in Image.SAVE:
         raise ImageError(f"cannot write images with suffix {suffix!r}")
     notes: list[str] = []

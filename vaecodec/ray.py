@@ -1,0 +1,214 @@
+"""Whole data sets on a Ray cluster: actors of one core with one model each, fed by Ray Data.
+
+    encode_dataset("s3://pictures", "s3://archive", quality=40)  # every file of one place to another
+    dataset.map_batches(Encoder, fn_constructor_kwargs={"quality": 40}, compute=ActorPoolStrategy(size=8))  # a stage
+
+An actor reads, codes and writes by itself, so only names and rows of the manifest cross the network.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import ray
+from ray.data import ActorPoolStrategy, from_items
+from ray.data.dataset import MaterializedDataset
+from ray.exceptions import RayError
+
+from vaecodec.codec import Codec
+from vaecodec.errors import ImageError, VaecodecError
+from vaecodec.files import is_url, remove_partials
+from vaecodec.folders import SUFFIX, Job, Task, Worker, find_jobs, without_done
+from vaecodec.rate import quality_units
+from vaecodec.runtime.store import load_model
+
+Batch = dict[str, Any]
+"""Columns of Ray Data in its default format "numpy"."""
+MANIFEST = pyarrow.schema(
+    [
+        ("source", pyarrow.string()),
+        ("target", pyarrow.string()),
+        ("width", pyarrow.int64()),
+        ("height", pyarrow.int64()),
+        ("bytes_in", pyarrow.int64()),
+        ("bytes_out", pyarrow.int64()),
+        ("bpp", pyarrow.float64()),
+        ("seconds", pyarrow.float64()),
+        ("error", pyarrow.string()),
+    ]
+)
+"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error."""
+DEATHS = 3
+"""How many workers may die on an image, after the one that showed that something in its block is dangerous."""
+
+
+def encode_dataset(
+    source: str | Path,
+    target: str | Path,
+    quality: float = 50,
+    *,
+    actors: int | tuple[int, int] | None = None,
+    cpus: float = 1,
+    block: int = 16,
+    resume: bool = True,
+    **codec: Any,
+) -> MaterializedDataset:
+    """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
+
+    source, target: folders or URLs of fsspec that every machine sees. actors: how many, or how many at first and at
+    most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
+    they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
+    images whose output exists; without it they are overwritten. codec: arguments of Codec.
+
+    Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
+    its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
+    workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
+    listed, or if Ray itself fails; then what was written stays, and the same call goes on.
+    """
+    quality_units(quality)  # a wrong one is an error here, not one of every image
+    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
+    return _run(task, source, target, actors, cpus, block, resume)
+
+
+def decode_dataset(
+    source: str | Path,
+    target: str | Path,
+    suffix: str = ".png",
+    *,
+    actors: int | tuple[int, int] | None = None,
+    cpus: float = 1,
+    block: int = 16,
+    resume: bool = True,
+    **codec: Any,
+) -> MaterializedDataset:
+    """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset."""
+    task = Task("decode", suffix, force=True, codec={"threads": 1} | codec)
+    return _run(task, source, target, actors, cpus, block, resume)
+
+
+def _run(
+    task: Task,
+    source: str | Path,
+    target: str | Path,
+    actors: int | tuple[int, int] | None,
+    cpus: float,
+    block: int,
+    resume: bool,
+) -> MaterializedDataset:
+    load_model(task.codec.get("model"))  # likewise
+    # Workers have other working folders.
+    source, target = (path if is_url(path) else Path(path).resolve() for path in (source, target))
+    jobs = find_jobs(source, target, task, recursive=True)
+    if resume:
+        jobs = without_done(jobs, target)
+    if not ray.is_initialized():
+        ray.init()
+    blocks = max(-(-len(jobs) // block), 1)
+    first, most = actors if isinstance(actors, tuple) else (actors or _cores(),) * 2
+    rows = [{"source": str(job.source), "target": str(job.target)} for job in jobs]
+    # Ray Data restarts actors that die and repeats their tasks, as often as it takes. The pool may shrink to one: at
+    # the end, idle actors make room for those that lost their machine.
+    manifest = from_items(rows, override_num_blocks=blocks).map_batches(
+        _Files,
+        fn_constructor_args=(task, _Attempts.remote()),
+        compute=ActorPoolStrategy(min_size=1, max_size=min(most, blocks), initial_size=min(first, blocks)),
+        num_cpus=cpus,
+        batch_size=None,
+        batch_format="pyarrow",
+    )
+    try:
+        return manifest.materialize()
+    except RayError as error:
+        raise VaecodecError(f"Ray failed: {error}".splitlines()[0]) from error
+    finally:
+        if not is_url(target):
+            remove_partials([Path(job.target) for job in jobs])
+
+
+def _cores() -> int:
+    """Cores of the cluster as it is now."""
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class _Attempts:
+    """Counts how often work was begun, somewhere that outlives the workers: an image that kills them (it takes too
+    much memory, say) would otherwise be tried for ever."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[str] = Counter()
+
+    def begin(self, name: str) -> int:
+        """How often `name` was begun before."""
+        self._begun[name] += 1
+        return self._begun[name] - 1
+
+
+class _Files:
+    """The actor of a data set: blocks of rows with source and target -> rows of the manifest."""
+
+    def __init__(self, task: Task, attempts: Any) -> None:
+        self._worker, self._attempts = Worker(task), attempts
+
+    def __call__(self, block: pyarrow.Table) -> pyarrow.Table:
+        jobs = [Job(row["source"], row["target"]) for row in block.to_pylist()]
+        # One question a block: only where a worker has died each image is counted, too.
+        code = self._carefully if jobs and self._begun(f"block {jobs[0].source}") else self._worker
+        return pyarrow.Table.from_pylist([code(job) for job in jobs], MANIFEST)
+
+    def _carefully(self, job: Job) -> dict[str, Any]:
+        if self._begun(job.source) >= DEATHS:
+            return {"source": job.source, "error": f"{DEATHS} workers died on it (out of memory?)"}
+        return self._worker(job)
+
+    def _begun(self, name: str) -> int:
+        return ray.get(self._attempts.begin.remote(name))
+
+
+class Encoder:
+    """For Dataset.map_batches: rows with "bytes" (an image file, as from ray.data.read_binary_files) or "image"
+    (uint8 array (H, W[, C]), as from ray.data.read_images) get a .vaec file in "vaec" (bytes) instead.
+
+    quality: 1 to 100; codec: arguments of Codec. A row that cannot be encoded has None in "vaec" and the reason in
+    "error", which is None otherwise. Raises ImageError for rows without such a column.
+    """
+
+    def __init__(self, quality: float = 50, **codec: Any) -> None:
+        self._quality, self._codec = quality, Codec(**({"threads": 1} | codec))
+
+    def __call__(self, batch: Batch) -> Batch:
+        return _convert(batch, ("image", "bytes"), "vaec", lambda item: self._codec.encode(item, self._quality), None)
+
+
+class Decoder:
+    """For Dataset.map_batches: rows with a .vaec file in "vaec" or "bytes" get the pixels in "image" instead: uint8
+    array (H, W, C), of size (0, 0, 3) where the file cannot be decoded and the reason is in "error".
+
+    codec: arguments of Codec. Raises ImageError for rows without such a column.
+    """
+
+    def __init__(self, **codec: Any) -> None:
+        self._codec = Codec(**({"threads": 1} | codec))
+
+    def __call__(self, batch: Batch) -> Batch:
+        return _convert(batch, ("vaec", "bytes"), "image", self._codec.decode_array, np.zeros((0, 0, 3), np.uint8))
+
+
+def _convert(batch: Batch, names: tuple[str, ...], result: str, convert: Callable[[Any], Any], nothing: Any) -> Batch:
+    """Replace the first of the columns `names` that is there by `result`, and add "error"."""
+    name = next((name for name in names if name in batch), None)
+    if name is None:
+        raise ImageError(f"the rows need a column {' or '.join(names)}; they have {', '.join(batch)}")
+    # Arrays of objects: numpy's own strings of bytes would lose zeros at their ends.
+    values, errors = np.empty(len(batch[name]), object), np.empty(len(batch[name]), object)
+    for i, item in enumerate(batch[name]):
+        try:
+            values[i] = convert(item)
+        except VaecodecError as error:
+            values[i], errors[i] = nothing, str(error)
+    return {key: column for key, column in batch.items() if key != name} | {result: values, "error": errors}
