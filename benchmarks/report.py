@@ -14,7 +14,7 @@ from PIL import Image
 
 from vaecodec.benchmarks.metrics import LABELS
 from vaecodec.benchmarks.results import timing_only
-from vaecodec.benchmarks.views import TOLERANCE, View
+from vaecodec.benchmarks.views import TOLERANCE, Pixels, Shot, View
 from vaecodec.files import write_whole
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -50,7 +50,7 @@ def _text(value: object) -> str:
 def _table(caption: str, head: list[str], rows: list[tuple[bool, list[str]]]) -> str:
     """Cells are HTML; a row may be marked as ours."""
     lines = "".join(
-        f"<tr{' class="ours"' if ours else ''}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        ('<tr class="ours">' if ours else "<tr>") + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
         for ours, cells in rows
     )
     heads = "".join(f"<th>{cell}</th>" for cell in head)
@@ -91,11 +91,10 @@ def _summary(result: dict, metrics: list[str]) -> str:
         cells = [_text(name)]
         for metric in metrics:
             bd = (entry.get("bd") or {}).get(metric)
-            interval = bd and bd["rate_interval"]
             text = f"{bd['rate_percent']:+.1f} %" if bd else "0" if name == result["anchor"] else "-"
-            cells.append(
-                f'{text} <span class="interval">{interval[0]:+.1f} to {interval[1]:+.1f}</span>' if interval else text
-            )
+            if bd and bd["rate_interval"]:
+                text += ' <span class="interval">{:+.1f} to {:+.1f}</span>'.format(*bd["rate_interval"])
+            cells.append(text)
         bd = (entry.get("bd") or {}).get(metrics[0]) if metrics else None
         cells.append(f"{bd['score']:+.2f} dB" if bd else "-")
         cells += [f"{median(p[key] for p in entry['points']):.3f} s" for key in ("encode_s", "decode_s")]
@@ -105,7 +104,10 @@ def _summary(result: dict, metrics: list[str]) -> str:
     rates = [f"BD-rate, {LABELS[metric].split(',')[0]}" for metric in metrics]
     first = LABELS[metrics[0]].split(",")[0] if metrics else ""
     head = ["codec", *rates, f"BD {first}", "encode", "decode", "memory"]
-    caption = "Bits at equal quality against the anchor, with 95 % intervals over the images; CPU seconds of one core an image; memory that coding adds."
+    caption = (
+        "Bits at equal quality against the anchor, with 95 % intervals over the images; CPU seconds of one core an "
+        "image; memory that coding adds."
+    )
     return _table(caption, head, rows)
 
 
@@ -120,7 +122,8 @@ def _plot(path: Path, caption: str) -> str:
     if not path.exists():
         return ""
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'<figure><img alt="{_text(caption)}" src="data:image/svg+xml;base64,{data}"><figcaption>{_text(caption)}</figcaption></figure>'
+    image = f'<img alt="{_text(caption)}" src="data:image/svg+xml;base64,{data}">'
+    return f"<figure>{image}<figcaption>{_text(caption)}</figcaption></figure>"
 
 
 def _viewer(result: dict, views: list[View]) -> str:
@@ -140,48 +143,39 @@ def _viewer(result: dict, views: list[View]) -> str:
 
     sides = [("original", "original"), *((name, name) for name in names)]
     rates = [(str(target), f"{target:g} bpp") for target in targets]
-    zooms = "".join(
-        f'<button type="button" data-zoom="{zoom}" aria-pressed="false">{zoom}x</button>' for zoom in (1, 2, 4)
-    )
+    zooms = "".join(f'<button type="button" data-zoom="{zoom}">{zoom}x</button>' for zoom in (1, 2, 4))
     return f"""<h2>See for yourself</h2>
-<p class="faint">Crops of {len(views)} images at equal bits a pixel of the whole image (red where a codec comes no nearer
-than {TOLERANCE:.0%}). Drag over the picture, or move the slider.</p>
+<p class="faint">Crops of {len(views)} images at equal bits a pixel of the whole image (red where a codec comes no
+nearer than {TOLERANCE:.0%}). Drag over the picture, or move the slider.</p>
 <div class="controls">{select("image", "Image", [(v.image, v.image) for v in views], views[0].image)}
 {select("target", "At", rates, rates[len(rates) // 2][0])} {select("pick-left", "Left", sides, left)}
 {select("pick-right", "Right", sides, right)} <span role="group" aria-label="Zoom">{zooms}</span></div>
-<div id="stage" tabindex="0" aria-label="Comparison"><div id="sheet"><img id="right" alt=""><img id="left" alt=""><div id="edge"></div></div></div>
+<div id="stage" tabindex="0" aria-label="Comparison"><div id="sheet"><img id="right" alt=""><img id="left" alt="">
+<div id="edge"></div></div></div>
 <input id="slider" type="range" min="0" max="100" step="0.1" value="50" aria-label="Border between left and right">
 <div id="captions"><span id="caption-left"></span><span id="caption-right"></span></div>"""
 
 
 def _json(views: list[View]) -> str:
     """For a script element: what could end it is escaped."""
-    data = [
-        {
-            "image": view.image,
-            "width": view.original.shape[1],
-            "height": view.original.shape[0],
-            "original": _uri(view.original),
-            "shots": {
-                str(target): {
-                    name: {
-                        "uri": _uri(s.pixels),
-                        "quality": s.quality,
-                        "bpp": s.bpp,
-                        "psnr": s.psnr,
-                        "near": s.near(target),
-                    }
-                    for name, s in shots.items()
-                }
-                for target, shots in view.shots.items()
-            },
+    data = []
+    for view in views:
+        height, width = view.original.shape[:2]
+        shots = {
+            str(target): {name: _facts(shot, target) for name, shot in by_codec.items()}
+            for target, by_codec in view.shots.items()
         }
-        for view in views
-    ]
+        entry = {"image": view.image, "width": width, "height": height, "original": _uri(view.original), "shots": shots}
+        data.append(entry)
     return json.dumps(data).replace("<", "\\u003c")
 
 
-def _uri(pixels) -> str:
+def _facts(shot: Shot, target: float) -> dict:
+    facts = {"quality": shot.quality, "bpp": shot.bpp, "psnr": shot.psnr, "near": shot.near(target)}
+    return facts | {"uri": _uri(shot.pixels)}
+
+
+def _uri(pixels: Pixels) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=60)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -72,7 +72,8 @@ def run(
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, one thread each.
 
     compressai-ARCHITECTURE[=CHECKPOINTS] is a codec too: of a net of the CompressAI zoo the times, with checkpoints the
-    curve. Writes results.json, results.csv, plots and report.html into OUT. What was measured before is taken from the cache.
+    curve. Writes results.json, results.csv, plots and report.html into OUT. What was measured before comes from the
+    cache.
     """
     try:
         from vaecodec.benchmarks import codecs, datasets, measure, memory, plots, report, results

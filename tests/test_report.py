@@ -1,0 +1,146 @@
+"""report.html in a real headless Chromium: no errors, nothing fetched, and the viewer does what it says."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("bjontegaard")
+sync_api = pytest.importorskip("playwright.sync_api")
+
+from vaecodec.benchmarks import codecs, measure, plots, report, results, views  # noqa: E402
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HOSTILE = "<script>alert(1)</script> \"'&.png"
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report over two photographs, one of them with a hostile name."""
+    data = pytest.importorskip("skimage.data")
+    folder = tmp_path_factory.mktemp("report")
+    files = [folder / "chelsea.png", folder / HOSTILE.replace("/", "_")]
+    Image.fromarray(data.chelsea()[:260, :300]).save(files[0])
+    Image.fromarray(data.coffee()[:200, :340]).save(files[1])
+    cells = [
+        cell
+        for name in ("jpeg", "webp", "vaecodec-fast")
+        for path in files
+        for cell in measure.measure(
+            measure.Work(path, name, codecs.find(name).qualities[::4], ("psnr",), tmp_path_factory.mktemp("cache"))
+        )
+    ]
+    setup = {"jobs": 1, "threads": 1, "quick": True, "codecs": {"jpeg": "<b>Pillow</b>"}}
+    result = results.summarise(cells, ("psnr",), "<i>pictures</i>", "jpeg", setup)
+    plots.rate_distortion(result, "psnr", folder)
+    plots.speed(result, "psnr", folder)
+    return report.write_report(result, views.make_views(files, result, 2), folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if BROWSER is None:
+        pytest.skip("no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, page_file: Path) -> Iterator[Any]:
+    """The open report; errors on its console or requests beyond the file itself fail the test."""
+    page = browser.new_page(viewport={"width": 1100, "height": 1400})
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(page_file.as_uri())
+    yield page
+    assert problems == []
+    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
+    page.close()
+
+
+def clip(page: Any) -> float:
+    """Percent of the left image that is visible."""
+    return float(page.eval_on_selector("#left", "e => getComputedStyle(e.parentNode).getPropertyValue('--split')")[:-1])
+
+
+def test_slider_moves_by_keyboard_and_mouse(page: Any) -> None:
+    assert clip(page) == 50
+    page.focus("#slider")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert clip(page) == 52
+    box = page.locator("#sheet").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 60)
+    page.mouse.up()
+    assert abs(clip(page) - 25) < 1
+    # What the slider uncovers is there on the screen: the two halves differ where the codecs do.
+    shots = []
+    for value in ("0", "100"):
+        page.eval_on_selector("#slider", f"e => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
+        shots.append(page.locator("#sheet").screenshot())
+    assert shots[0] != shots[1]
+
+
+def test_choices_change_picture_and_caption(page: Any) -> None:
+    seen = set()
+    for selector, label in (("#pick-left", "original"), ("#pick-right", "webp"), ("#target", "1.0")):
+        page.select_option(selector, label)
+        shown = page.get_attribute("#left", "src"), page.get_attribute("#right", "src")
+        seen.add((*shown, page.inner_text("#captions")))
+    page.select_option("#image", index=1)
+    seen.add((page.get_attribute("#left", "src"), page.inner_text("#captions")))
+    assert len(seen) == 4
+    assert "Left: original" in page.inner_text("#captions")
+    assert "webp" in page.inner_text("#caption-right")
+    assert page.evaluate("document.getElementById('right').naturalWidth") == 320
+    width = page.locator("#sheet").bounding_box()["width"]
+    page.click("[data-zoom='4']")
+    assert page.locator("#sheet").bounding_box()["width"] == 4 * width
+    assert page.get_attribute("[data-zoom='4']", "aria-pressed") == "true"
+
+
+def test_tables_and_plots_are_there_and_names_are_escaped(page: Any) -> None:
+    assert page.locator("tr.ours").count() >= 1
+    assert page.locator("h1").inner_text() == "Rate and distortion on <i>pictures</i>"
+    assert "<b>Pillow</b>" in page.inner_text("body")
+    assert "<script>alert(1)" in page.inner_text("#image")
+    for image in page.locator(".plots img").all():
+        assert image.evaluate("e => e.naturalWidth") > 300
+    assert "fewer bits than jpeg" in page.inner_text("body")
+
+
+def test_fits_a_phone(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+def test_shots_come_near_the_rate(page_file: Path) -> None:
+    data = pytest.importorskip("skimage.data")
+    pixels = np.ascontiguousarray(data.astronaut()[:256, :256])
+    for name in ("jpeg", "vaecodec-fast", "jpeg2000"):
+        codec = codecs.find(name)
+        ends = (codec.qualities[0], codec.qualities[-1])
+        known = {quality: len(codec.encode(pixels, quality)) * 8 / 256**2 for quality in ends}
+        shot = views._shot(codec, pixels, known, 1.0, (slice(0, 100), slice(0, 100)))
+        assert shot.near(1.0), (name, shot.bpp)
+        assert shot.pixels.shape == (100, 100, 3)
