@@ -154,6 +154,18 @@ def results_tiling() -> str:
     return table(["tile", "BD-rate", "PSNR at the borders"], rows)
 
 
+def results_integrations() -> str:
+    tests = {"Pillow:": "test_pillow", "folder": "test_folders"}
+    rows = []
+    for name, entry in load("integrations.json").items():
+        test = next((test for start, test in tests.items() if name.startswith(start)), "test_pipelines")
+        ours, plain = entry["seconds"], entry["plain_seconds"]
+        rows.append(
+            [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
+        )
+    return table(["integration", "test", "takes", "the plain call", "ratio"], rows)
+
+
 def results_torture() -> str:
     images = load("torture.json")["images"]
     budgets = sorted({budget for row in images.values() for budget in row}, key=float)
@@ -170,6 +182,7 @@ SECTIONS = {
     f"models/{MODEL}.md": {"facts": card_facts, "results": card_results},
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "torture": results_torture,
+        "integrations": results_integrations,
     },
 }  # fmt: skip
 

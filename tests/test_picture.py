@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from pictures import generated_picture
 from PIL import Image, ImageCms, ImageOps

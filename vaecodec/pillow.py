@@ -61,7 +61,11 @@ class VaecImageFile(ImageFile.ImageFile):
                     self.info[_INFO_NAME.get(name, name)] = inflate(self._container.section(kind))
         except VaecodecError as error:
             raise SyntaxError(str(error)) from error
-        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+        self.tile = self._tiles()
+
+    def _tiles(self) -> list[Any]:
+        """One "tile" of raw pixels, which load() puts in place; a plain tuple, which old and new Pillows accept."""
+        return [("raw", (0, 0, *self._size), 0, self._mode)]
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode the preview instead, if it is at least as large as `size`."""
@@ -70,7 +74,7 @@ class VaecImageFile(ImageFile.ImageFile):
             return None
         box = (0, 0, self.size[0] / PREVIEW, self.size[1] / PREVIEW)
         self._preview, self._size = True, small
-        self.tile = [ImageFile._Tile("raw", (0, 0, *small), 0, self._mode)]
+        self.tile = self._tiles()
         return self.mode, box
 
     def verify(self) -> None:

@@ -1,0 +1,118 @@
+"""What each integration costs beside the plain call of the library that it stands for, on one photograph.
+
+    python benchmarks/integrations.py ../shared/data/kodak/kodim05.png --out benchmarks/results
+
+Every pair runs in turn in one process, one thread each; medians. "crop" reads 256x256 pixels of a file with tiles of 256.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import pickle
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import fsspec
+import numpy as np
+import torch
+from PIL import Image
+
+import vaecodec
+import vaecodec.pillow
+from vaecodec.datasets import VaecDataset, webdataset_decoder
+from vaecodec.folders import Task, find_jobs, run_jobs
+
+
+def seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """{integration: (what it does, the plain calls that do the same)}."""
+    codec, both = vaecodec.Codec(threads=1), vaecodec.Codec(threads=2)
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    image, tensor = Image.fromarray(pixels), torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    data = codec.encode(pixels, 50)
+    file = folder / "one.vaec"
+    file.write_bytes(data)
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/one.vaec", data)
+    crops = folder / "crops"
+    crops.mkdir()
+    (crops / "0.vaec").write_bytes(vaecodec.Codec(threads=1, tile_log2=8).encode(pixels, 50))
+    dataset = VaecDataset(crops, crop=256)
+    tar_decoder = webdataset_decoder(threads=1)
+    sources = folder / "sources"
+    sources.mkdir()
+    for number in range(4):
+        image.save(sources / f"{number}.ppm")
+    task = Task("encode", ".vaec", force=True, codec={"threads": 1})
+    jobs = find_jobs(sources, folder / "out", task, False)
+
+    def save() -> None:
+        image.save(io.BytesIO(), "VAEC", quality=50)
+
+    def folder_of_four() -> None:
+        run_jobs(jobs, task, folder / "out", 1)
+
+    def four() -> None:
+        one = vaecodec.Codec(threads=1)
+        for job in jobs:
+            one.encode(np.asarray(Image.open(job.source)), 50)
+
+    def four_times() -> None:
+        for _ in range(4):
+            codec.encode(pixels, 50)
+
+    def decode() -> object:
+        return codec.decode(data)
+
+    def encode() -> object:
+        return codec.encode(pixels, 50)
+
+    return {
+        "Pillow: open and load": (lambda: Image.open(io.BytesIO(data)).load(), decode),
+        "Pillow: save": (save, encode),
+        "encode a PIL image": (lambda: codec.encode(image, 50), encode),
+        "encode a torch tensor": (lambda: codec.encode(tensor, 50), encode),
+        "decode_array": (lambda: codec.decode_array(data), decode),
+        "decode_to_tensor": (lambda: codec.decode_to_tensor(data), decode),
+        "decode a file object": (lambda: codec.decode(io.BytesIO(data)), decode),
+        "decode a path": (lambda: codec.decode(file), decode),
+        "decode an fsspec URL (memory://)": (lambda: codec.decode("memory://one.vaec"), decode),
+        "encode_batch of 4, two threads": (lambda: both.encode_batch([pixels] * 4, 50), four_times),
+        "pickled codec, first use": (lambda: pickle.loads(pickle.dumps(codec)).decode(data), decode),
+        "VaecDataset, crop 256": (lambda: dataset[0], lambda: codec.decode(crops / "0.vaec")),
+        "webdataset decoder": (lambda: tar_decoder("0.vaec", data), decode),
+        "folder of 4, one worker": (folder_of_four, four),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    result = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (integration, plain) in pairs(arguments.image, Path(folder)).items():
+            integration(), plain()
+            times = [(seconds(integration), seconds(plain)) for _ in range(arguments.rounds)]
+            ours, theirs = (median(column) for column in zip(*times, strict=True))
+            result[name] = {"seconds": ours, "plain_seconds": theirs}
+            print(f"{name:34s} {1000 * ours:7.1f} ms, plain {1000 * theirs:7.1f} ms, ratio {ours / theirs:.2f}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "integrations.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
