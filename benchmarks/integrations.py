@@ -2,7 +2,7 @@
 
     python benchmarks/integrations.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
-Every pair runs in turn in one process, one thread each; medians. "crop" reads 256x256 pixels of a file with tiles of 256.
+Every pair runs in turn in one process, one thread each; medians. "crop" reads 256x256 pixels, tiles of 256.
 """
 
 from __future__ import annotations

@@ -135,7 +135,8 @@ def test_metadata_is_written_back(suffix: str, picture: np.ndarray) -> None:
         assert image.info["icc_profile"] == SRGB
         assert image.getexif()[0x010F] == "maker"
         again = to_picture(image)
-    if suffix != ".tif":
+    # Pillow writes no XMP into TIFF, and into JPEG only since version 11.
+    if suffix != ".tif" and (suffix != ".jpg" or int(PIL.__version__.split(".")[0]) >= 11):
         assert again.xmp == b"<x:xmpmeta/>"
 
 
