@@ -59,8 +59,14 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        _interrupted()
+    except ImportError as error:
+        # A signal that arrives while a compiled module loads comes out as the cause of an ImportError.
+        if isinstance(error.__cause__, SystemExit):
+            sys.exit(error.__cause__.code)
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            _interrupted()
+        raise
     except VaecodecError as error:
         _fail(str(error))
     except MemoryError:
@@ -68,6 +74,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _interrupted() -> None:
+    click.echo("interrupted", err=True)
+    sys.exit(130)
 
 
 def _fail(message: str) -> None:

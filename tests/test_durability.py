@@ -77,6 +77,21 @@ def test_signals_at_any_time(command: str, delay: float, inputs: dict[str, Path]
     assert [path.name for path in tmp_path.iterdir()] == (["out.png"] if process.returncode == 0 else [])
 
 
+@pytest.mark.parametrize(("error", "code"), [(SystemExit(143), 143), (KeyboardInterrupt(), 130)])
+def test_a_signal_while_a_compiled_module_loads(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vaecodec.cli import main as entry
+
+    def load(**_: object) -> None:
+        raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(sys.modules[entry.__module__], "group", load)
+    with pytest.raises(SystemExit) as exit:
+        entry()
+    assert exit.value.code == code
+
+
 @pytest.mark.parametrize("command", ["encode", "decode"])
 def test_full_quota(command: str, inputs: dict[str, Path], tmp_path: Path) -> None:
     def limited() -> None:
