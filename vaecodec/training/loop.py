@@ -59,6 +59,11 @@ class TrainOptions:
     bf16: bool = True
 
 
+def decay(share: float) -> float:
+    """Learning rate at `share` of the run, in units of its peak: half a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
 class Objective(nn.Module):
     """All that is trained, and the loss as its forward pass."""
 
@@ -199,7 +204,7 @@ class Trainer:
         final = share >= 1 - options.final_share
         size = options.final_crop if final else options.crop
         count = max(anchors, options.batch * options.crop**2 // size**2 // anchors * anchors)
-        rate = options.learning_rate * 0.5 * (1 + math.cos(math.pi * share)) + 1e-6
+        rate = options.learning_rate * decay(share) + 1e-6
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"] * min(1.0, (self.step + 1) / options.warmup_steps)
         x = to_batch(self.sampler.batch(count, size), self.device)
