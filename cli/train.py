@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vaecodec.config import CONFIGS
+from vaecodec.config import CONFIGS, METRICS
 from vaecodec.errors import VaecodecError
 
 
@@ -18,8 +18,9 @@ from vaecodec.errors import VaecodecError
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), required=True, help="Wall-clock time to train.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
-@click.option("--config", type=click.Choice(list(CONFIGS)), default="fast", show_default=True, help="Model size.")
+@click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or as --init]")
 @click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path).")
+@click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
 @click.option("--crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="Pixels, multiple of 64.")
@@ -33,8 +34,9 @@ def train(
     minutes: float,
     output: Path | None,
     run: Path,
-    config: str,
+    config: str | None,
     init: str | None,
+    metric: str,
     lr: float,
     batch: int,
     crop: int,
@@ -55,6 +57,7 @@ def train(
         import torch
 
         from vaecodec.training.data import PictureStore
+        from vaecodec.training.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
         from vaecodec.training.loop import Trainer, TrainOptions
@@ -62,7 +65,19 @@ def train(
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
     if threads:
         torch.set_num_threads(threads)
-    anchors = CONFIGS[config].anchors
+    model = None
+    if init is not None:
+        from vaecodec.runtime.store import load_model
+
+        model = load_model(init)
+        if config and dataclasses.replace(CONFIGS[config], name=model.config.name) != model.config:
+            raise VaecodecError(f"{init} has not the sizes of {config}: leave out --config")
+    model_config = model.config if model else CONFIGS[config or "fast"]
+    if metric != "mse" and not model_config.name.endswith(metric):
+        model_config = dataclasses.replace(model_config, name=f"{model_config.name}-{metric}")
+    anchors = model_config.anchors
+    if metric == "ms-ssim" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
+        raise VaecodecError(f"ms-ssim needs crops of at least {MS_SSIM_MIN_SIZE} pixels")
     if crop % 64 or final_crop % 64 or batch % anchors:
         raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
     console = Console(stderr=True)
@@ -73,6 +88,7 @@ def train(
     store = PictureStore(run / "pictures")
     options = TrainOptions(
         minutes=minutes,
+        metric=metric,
         hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
         learning_rate=lr,
         batch=batch,
@@ -81,12 +97,6 @@ def train(
         seed=seed,
         bf16=not no_bf16,
     )
-    model = None
-    if init is not None:
-        from vaecodec.runtime.store import load_model
-
-        model = load_model(init)
-    model_config = dataclasses.replace(model.config, name=config) if model else CONFIGS[config]
     trainer = Trainer(model_config, options, store, run, world)
     trainer.start((lambda vae, entropy: warm_start(model, vae, entropy)) if model else None)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())

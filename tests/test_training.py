@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from make_golden import TINY as TINY_MODEL
 from pictures import generated_picture
 from PIL import Image
@@ -21,11 +22,13 @@ torch.set_num_threads(1)  # as fast for nets this small, and steady on a busy ma
 pytest.importorskip("compressai")
 
 import vaecodec  # noqa: E402
-from vaecodec.config import ModelConfig  # noqa: E402
+from vaecodec.cli.main import group  # noqa: E402
+from vaecodec.config import CONFIGS, ModelConfig  # noqa: E402
 from vaecodec.model.vae import VAE  # noqa: E402
 from vaecodec.runtime.store import read_model  # noqa: E402
 from vaecodec.runtime.torch import load_vae  # noqa: E402
 from vaecodec.training.data import CropSampler, PictureStore, centre_crops, is_validation  # noqa: E402
+from vaecodec.training.distortion import distortion  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
 from vaecodec.training.guard import Guard  # noqa: E402
@@ -252,6 +255,68 @@ def test_warm_start_keeps_the_model(trained: tuple[Trainer, Path], tmp_path: Pat
     for name, tensor in model.tensors.items():
         if not name.startswith("tables.hyper"):
             assert np.array_equal(tensor, again.tensors[name]), name
+
+
+def test_ms_ssim_is_a_distortion_with_finite_gradients() -> None:
+    random = np.random.default_rng(3)
+    x = torch.from_numpy(generated_picture(192, 192).copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
+    noise = torch.from_numpy(random.normal(0, 1, x.shape)).float()
+    near, far = (float(distortion("ms-ssim", x, x + sigma * noise)) for sigma in (0.01, 0.1))
+    assert float(distortion("ms-ssim", x, x)) == pytest.approx(0, abs=1e-2)
+    assert 0 < near < far
+    # It minds structure more than brightness, unlike the squared error.
+    brighter = x + 0.05
+    assert distortion("mse", x, brighter) > distortion("mse", x, x + 0.03 * noise)
+    assert distortion("ms-ssim", x, brighter) < distortion("ms-ssim", x, x + 0.03 * noise)
+    negative = (0.4 * noise).requires_grad_()
+    (distortion("ms-ssim", -0.4 * noise, negative) + distortion("ms-ssim", x, negative)).sum().backward()
+    assert torch.isfinite(negative.grad).all()
+
+
+def test_fine_tuning_for_ms_ssim(trained: tuple[Trainer, Path], store: PictureStore, tmp_path: Path) -> None:
+    """Some seconds take the model, trained for the squared error, to a lower cost in MS-SSIM."""
+    model = read_model(trained[1])
+    options = TrainOptions(
+        minutes=0.2, metric="ms-ssim", crop=192, final_crop=192, hyper_warmup=0, warmup_steps=5, bf16=False
+    )
+    trainer = Trainer(model.config, options, store, tmp_path)
+    trainer.start(lambda vae, entropy: warm_start(model, vae, entropy))
+    before = trainer._measure()
+    after = trainer.train()
+    assert after.cost < before.cost - 0.005
+    assert after.points[-1].distortion < 500
+
+
+def test_sizes_of_base_start_as_a_transform_codec(store: PictureStore, tmp_path: Path) -> None:
+    """More channels than a block has numbers still begin as its transform, and make a model that codes."""
+    trainer = Trainer(CONFIGS["base"], tiny_options(), store, tmp_path)
+    trainer.start()
+    points = validate(trainer.vae, trainer.entropy, store, crops=1, size=128).points
+    assert points[-1].psnr > 38
+    export_model(trainer.vae, trainer.entropy, tmp_path / "base.safetensors")
+    assert 20e6 < (tmp_path / "base.safetensors").stat().st_size < 35e6
+    picture = generated_picture(64, 96)
+    codec, other = (vaecodec.Codec(tmp_path / "base.safetensors", backend=backend) for backend in ("onnx", "torch"))
+    data = codec.encode(picture, 90)
+    assert np.array_equal(codec.decode_latents(data), other.decode_latents(data))
+    error = np.asarray(codec.decode(data), float) - picture
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 34
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric", "ms-ssim", "--crop", "128"], "ms-ssim needs crops of at least 192 pixels"),
+        (["--init", str(TINY_MODEL), "--config", "base"], "has not the sizes of base"),
+        (["--crop", "100"], "multiples of 64"),
+    ],
+)
+def test_options_that_do_not_fit(pictures: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    arguments = ["train", str(pictures), "--minutes", "1", "--run", str(tmp_path / "run"), *options]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code != 0
+    assert message in str(result.output) + str(result.exception)
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_command(pictures: Path, tmp_path: Path, picture_file: Path) -> None:

@@ -149,4 +149,19 @@ class ModelConfig:
             raise ModelError("model configuration is not readable") from error
 
 
-CONFIGS: dict[str, ModelConfig] = {"fast": ModelConfig()}
+CONFIGS: dict[str, ModelConfig] = {
+    "fast": ModelConfig(),
+    "base": ModelConfig(
+        name="base",
+        channels=384,
+        encoder_blocks=6,
+        decoder_blocks=6,
+        latents=384,
+        hyper_channels=192,
+        context_channels=192,
+    ),
+}
+"""`fast` can be trained on a CPU; `base`, seven times the work a pixel, asks for a GPU."""
+
+METRICS = ("mse", "ms-ssim")
+"""Distortions that a model can be trained for."""

@@ -26,7 +26,10 @@ def block_transform(sampler: CropSampler, patch: int, components: int, crops: in
 
 def block_features(sampler: CropSampler, channels: int) -> Tensor:
     """The 8x8 transform (channels, 192) in which the residual blocks see the picture: half whitened, so that fine
-    detail is neither lost beside the brightness nor taken for as important; deviations 1 on the average."""
+    detail is neither lost beside the brightness nor taken for as important; deviations 1 on the average. Channels
+    beyond the 192 that hold a block whole are random mixtures of those."""
     basis, std = block_transform(sampler, 8, channels)
     root = std.clamp(min=float(std[0]) * 1e-3).sqrt()
-    return basis / root[:, None] / root.mean()
+    features = basis / root[:, None] / root.mean()
+    mixtures = torch.randn(channels - len(features), len(features)) / len(features) ** 0.5
+    return torch.cat([features, mixtures @ features])

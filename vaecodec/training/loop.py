@@ -35,6 +35,8 @@ class TrainOptions:
     """How to train. `minutes` is wall-clock time of the whole run, resumed parts included."""
 
     minutes: float
+    metric: str = "mse"
+    """Distortion, one of config.METRICS."""
     learning_rate: float = 2.5e-3
     batch: int = 8
     """Crops of `crop` pixels a step and process, a multiple of the number of rate anchors; fewer of the larger final
@@ -67,15 +69,15 @@ def decay(share: float) -> float:
 class Objective(nn.Module):
     """All that is trained, and the loss as its forward pass."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, metric: str = "mse") -> None:
         super().__init__()
-        self.config = config
+        self.config, self.metric = config, metric
         self.vae = VAE(config)
         self.entropy = EntropyModels(config)
 
     def forward(self, x: Tensor, t: Tensor, autocast: bool, hyper_weight: float) -> Loss:
         prediction = self.vae(x, t, autocast)
-        return rate_distortion(self.config, x, t, prediction, *self.entropy(prediction), hyper_weight)
+        return rate_distortion(self.config, x, t, prediction, *self.entropy(prediction), hyper_weight, self.metric)
 
 
 class Trainer:
@@ -90,7 +92,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         torch.set_flush_denormal(True)
         self.sampler = CropSampler(store, options.seed)
-        self.modules = Objective(config).to(self.device)
+        self.modules = Objective(config, options.metric).to(self.device)
         self.modules.to(memory_format=torch.channels_last)
         self.objective: nn.Module = self.modules
         self.step, self.elapsed = 0, 0.0
@@ -174,7 +176,7 @@ class Trainer:
         with open(self.run / "train.csv", "a", newline="") as file:
             log = csv.writer(file)
             if file.tell() == 0 and self.world.main:
-                log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "psnr", "gradient"])
+                log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "distortion", "gradient"])
             while self.elapsed < budget and not guard.stop:
                 share = self.elapsed / budget
                 loss, gradient = self._step(share)
@@ -183,7 +185,9 @@ class Trainer:
                     row = self._figures(loss, gradient)
                     log.writerow(row)
                     file.flush()
-                    report(min(share, 1), f"step {row[0]}  loss {row[3]}  {row[4] + row[5]:.3f} bpp  {row[6]} dB")
+                    report(
+                        min(share, 1), f"step {row[0]}  loss {row[3]}  {row[4] + row[5]:.3f} bpp  distortion {row[6]}"
+                    )
                 if self.elapsed - saved > options.save_minutes * 60:
                     saved = self.elapsed
                     self.save()
@@ -194,7 +198,7 @@ class Trainer:
         validation = self._validate(guard)
         if not guard.last_is_best and self.best_path.exists():
             load_state(self.best_path, self.modules)
-            validation = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
+            validation = self._measure()
         self.best_path.unlink(missing_ok=True)
         return validation
 
@@ -222,14 +226,18 @@ class Trainer:
         return loss, gradient
 
     def _figures(self, loss: Loss, gradient: Tensor) -> list[float]:
-        psnr = (10 * torch.log10(255**2 / loss.mse.clamp(min=1e-3))).mean()
-        tensors = (loss.cost, loss.z_bpp.mean(), loss.y_bpp.mean(), psnr, gradient)
+        error = loss.distortion.clamp(min=1e-3).log().mean().exp()
+        tensors = (loss.cost, loss.z_bpp.mean(), loss.y_bpp.mean(), error, gradient)
         values = [round(float(value.detach()), 4) for value in tensors]
         return [self.step, round(self.elapsed, 1), round(self.optimizer.param_groups[2]["lr"], 7), *values]
 
+    def _measure(self) -> Validation:
+        options = self.options
+        return validate(self.vae, self.entropy, self.store, autocast=options.bf16, metric=options.metric)
+
     def _validate(self, guard: Guard) -> Validation:
         """Look at the model, log it, draw it, keep it if it is the best; all processes together."""
-        validation = validate(self.vae, self.entropy, self.store, autocast=self.options.bf16)
+        validation = self._measure()
         guard.see(self.world.agree(validation.cost), self.world.agree(validation.train_cost))
         if guard.last_is_best:
             self.save(self.best_path)

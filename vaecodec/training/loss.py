@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaecodec.config import ModelConfig
 from vaecodec.model.vae import Prediction
+from vaecodec.training.distortion import distortion
 
 WEIGHT_EXPONENT = -0.4
 """Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 makes all rates weigh the same (the loss grows as the square
@@ -22,14 +23,14 @@ mean of PSNRs rewards."""
 
 @dataclass
 class Loss:
-    """total (): what is minimised; cost (): its plain mean; z_bpp, y_bpp, mse (B,): bits a pixel and mean squared error
-    on the 0..255 scale."""
+    """total (): what is minimised; cost (): its plain mean; z_bpp, y_bpp (B,): bits a pixel; distortion (B,): in units
+    of mean squared error on the 0..255 scale."""
 
     total: Tensor
     cost: Tensor
     z_bpp: Tensor
     y_bpp: Tensor
-    mse: Tensor
+    distortion: Tensor
 
 
 def anchors_to_lambda(config: ModelConfig, t: Tensor) -> Tensor:
@@ -46,16 +47,17 @@ def rate_distortion(
     z_bits: Tensor,
     y_bits: Tensor,
     hyper_weight: float = 1.0,
+    metric: str = "mse",
 ) -> Loss:
-    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is the squared error of unclipped RGB.
+    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is that of unclipped RGB.
 
     `hyper_weight` below 1 makes the bits of z cheap, as at the start of a training.
     """
     pixels = x.shape[2] * x.shape[3]
-    mse = (x - prediction.x_hat).square().flatten(1).mean(1) * 255**2
+    error = distortion(metric, x, prediction.x_hat)
     lambdas = anchors_to_lambda(config, t)
     weight = (lambdas / config.lambda_min) ** WEIGHT_EXPONENT
     z_bpp, y_bpp = z_bits / pixels, y_bits / pixels
-    cost = weight * (hyper_weight * z_bpp + y_bpp + lambdas * mse)
+    cost = weight * (hyper_weight * z_bpp + y_bpp + lambdas * error)
     total = (cost / (cost.detach() + TYPICAL_COST)).mean()
-    return Loss(total, cost.mean().detach(), z_bpp.detach(), y_bpp.detach(), mse.detach())
+    return Loss(total, cost.mean().detach(), z_bpp.detach(), y_bpp.detach(), error.detach())

@@ -11,17 +11,19 @@ import torch
 from vaecodec.config import ModelConfig
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import PictureStore, centre_crops
+from vaecodec.training.distortion import distortion
 from vaecodec.training.entropy import EntropyModels
-from vaecodec.training.loss import rate_distortion
 
 
 @dataclass
 class RatePoint:
-    """Means over the crops at one anchor: bits a pixel of z and y, PSNR in dB, latent channels in use."""
+    """Means over the crops at one anchor: bits a pixel of z and y, PSNR in dB, distortion (geometric mean), latent
+    channels in use."""
 
     z_bpp: float
     y_bpp: float
     psnr: float
+    distortion: float
     active_channels: int
 
 
@@ -30,8 +32,9 @@ class Validation:
     """What one look at the model yields.
 
     points: a RatePoint for each anchor, on the validation split; channel_bpp (A, M): bits a pixel of each latent
-    channel; cost, train_cost: mean log2 of bpp + lambda * MSE over the anchors, on the validation split and on as many
-    training pictures (both cropped alike): when only the latter still falls, the model learns the pictures by heart.
+    channel; cost, train_cost: mean log2 of bpp + lambda * distortion over the anchors, on the validation split and on
+    as many training pictures (both cropped alike): when only the latter still falls, the model learns the pictures by
+    heart.
     """
 
     points: list[RatePoint]
@@ -52,25 +55,30 @@ def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def validate(
-    vae: VAE, entropy: EntropyModels, store: PictureStore, crops: int = 32, size: int = 256, autocast: bool = False
+    vae: VAE,
+    entropy: EntropyModels,
+    store: PictureStore,
+    crops: int = 32,
+    size: int = 256,
+    autocast: bool = False,
+    metric: str = "mse",
 ) -> Validation:
     """Symbols rounded, pixels clipped and rounded as in a decoded file. Without a validation split (very few pictures)
     training pictures stand in for it."""
-    points, channel_bpp = _curve(
-        vae, entropy, centre_crops(store.validation or store.train, store, crops, size), autocast
-    )
-    train_points, _ = _curve(vae, entropy, centre_crops(store.train, store, crops, size), autocast)
+    held_out = centre_crops(store.validation or store.train, store, crops, size)
+    points, channel_bpp = _curve(vae, entropy, held_out, autocast, metric)
+    train_points, _ = _curve(vae, entropy, centre_crops(store.train, store, crops, size), autocast, metric)
     return Validation(points, channel_bpp, _cost(points, vae.config), _cost(train_points, vae.config))
 
 
 def _cost(points: list[RatePoint], config: ModelConfig) -> float:
     pairs = zip(points, config.lambdas, strict=True)
-    return float(np.mean([math.log2(p.z_bpp + p.y_bpp + 255**2 * w * 10 ** (-p.psnr / 10)) for p, w in pairs]))
+    return float(np.mean([math.log2(p.z_bpp + p.y_bpp + w * p.distortion) for p, w in pairs]))
 
 
 @torch.no_grad()
 def _curve(
-    vae: VAE, entropy: EntropyModels, crops: list[np.ndarray], autocast: bool
+    vae: VAE, entropy: EntropyModels, crops: list[np.ndarray], autocast: bool, metric: str
 ) -> tuple[list[RatePoint], np.ndarray]:
     vae.eval()
     entropy.eval()
@@ -82,15 +90,17 @@ def _curve(
     for crop in crops:
         x = to_batch(np.repeat(crop[None], anchors, 0), device)
         prediction = vae(x, t, autocast)
-        loss = rate_distortion(vae.config, x, t, prediction, *entropy(prediction))
-        decoded = ((prediction.x_hat + 0.5).clamp(0, 1) * 255).round()
-        mse = (decoded - (x + 0.5) * 255).square().flatten(1).mean(1)
-        psnr = 10 * torch.log10(255**2 / mse.clamp(min=1e-3))
-        rows.append(torch.stack([loss.z_bpp, loss.y_bpp, psnr], 1))
+        z_bits, y_bits = entropy(prediction)
+        pixels = x.shape[2] * x.shape[3]
+        decoded = ((prediction.x_hat + 0.5).clamp(0, 1) * 255).round() / 255 - 0.5
+        psnr = 10 * torch.log10(255**2 / distortion("mse", x, decoded).clamp(min=1e-3))
+        error = distortion(metric, x, decoded).clamp(min=1e-3).log()
+        rows.append(torch.stack([z_bits / pixels, y_bits / pixels, psnr, error], 1))
         used |= ((prediction.y_hat - prediction.means).abs() > 0.5).flatten(2).any(2)
-        channel_bpp += entropy.latent_bits(prediction) / (len(crops) * x.shape[2] * x.shape[3])
-    means = torch.stack(rows).mean(0).tolist()
+        channel_bpp += entropy.latent_bits(prediction) / (len(crops) * pixels)
+    means = torch.stack(rows).mean(0)
+    means[:, 3] = means[:, 3].exp()
     vae.train()
     entropy.train()
-    points = [RatePoint(*row, int(n)) for row, n in zip(means, used.sum(1), strict=True)]
+    points = [RatePoint(*row, int(n)) for row, n in zip(means.tolist(), used.sum(1), strict=True)]
     return points, channel_bpp.cpu().numpy()
