@@ -65,7 +65,9 @@ def _texture(random: np.random.Generator, size: int) -> np.ndarray:
 
 def _tiles(random: np.random.Generator, size: int) -> np.ndarray:
     """Stripes, checkerboards and pixel art: few colours on a grid of whole pixels."""
-    cell = random.integers(1, 17, 2) if random.random() < 0.8 else (size, random.integers(1, 9))
+    cell = np.exp2(random.uniform(0, 4.1, 2)).astype(int)  # single pixels are the hardest, and as frequent as any
+    if random.random() < 0.5:
+        cell[0] = random.choice([cell[1], size])
     palette = np.stack([_colour(random) for _ in range(random.integers(2, 7))])
     rows, columns = (-(-size // side) for side in cell)
     if random.random() < 0.5:
