@@ -1,9 +1,9 @@
 # ruff: noqa: E501 (lines of the pages that it writes)
-"""Writes what was measured into README.md, the model card and benchmarks/results/README.md.
+"""Writes what was measured into README.md, the model cards, docs/training.md and benchmarks/results/README.md.
 
     python benchmarks/publish.py [--check]
 
-Text between `<!-- NAME -->` and `<!-- end NAME -->` is made from benchmarks/results/*.json and the shipped model;
+Text between `<!-- NAME -->` and `<!-- end NAME -->` is made from benchmarks/results/*.json and the shipped models;
 `--check` changes nothing and exits with 1 if something is not up to date.
 """
 
@@ -13,11 +13,12 @@ import argparse
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.results import curve_of
-from vaecodec.runtime.store import load_model
+from vaecodec.runtime.store import load_model, shipped_models
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results"
@@ -25,7 +26,7 @@ MODEL = "fast"
 OURS = f"vaecodec-{MODEL}"
 LABELS = {
     "jpeg-444": "JPEG 4:4:4", "jpeg-moz": "MozJPEG lossless", "jxl": "JPEG XL e7", "jpeg2000": "JPEG 2000",
-    "webp": "WebP m6", "heic": "HEIC", "avif": "AVIF s6", "avif-444": "AVIF 4:4:4", OURS: f"vaecodec {MODEL}",
+    "webp": "WebP m6", "heic": "HEIC", "avif": "AVIF s6", "avif-444": "AVIF 4:4:4", **{f"vaecodec-{name}": f"vaecodec {name}" for name in shipped_models()},
 }  # fmt: skip
 
 
@@ -76,8 +77,8 @@ def readme_results() -> str:
 {speed_table(kodak, load("speed.json"))}"""
 
 
-def card_facts() -> str:
-    model = load_model(MODEL)
+def card_facts(name: str) -> str:
+    model = load_model(name)
     config, kmac = model.config, model.config.kmac_per_pixel
     file = f"`{model.path.name}`, {model.path.stat().st_size / 1e6:.1f} MB; SHA-256 `{model.checksum}`"
     blocks = f"{config.encoder_blocks} / {config.decoder_blocks} residual blocks of {config.channels} channels"
@@ -91,10 +92,9 @@ def card_facts() -> str:
     return table(["", ""], [["file", file], ["architecture", nets], ["size", size], ["rates", rates]])
 
 
-def card_results() -> str:
-    kodak, monotone, estimate = (load(name) for name in ("kodak/results.json", "monotone.json", "estimate.json"))
-    torture = load("torture.json")
-    ours, bd = kodak["codecs"][OURS]["points"], kodak["codecs"][OURS]["bd"]
+def card_kodak(name: str) -> str:
+    kodak = load("kodak/results.json")
+    ours, bd = (kodak["codecs"][f"vaecodec-{name}"][what] for what in ("points", "bd"))
     anchor = curve_of(kodak["codecs"]["jpeg"]["points"], "psnr")
     narrow = bd_rate(anchor, curve_of(ours, "psnr"), (0.1, 1.5))
     low, high = bd["psnr"]["rate_interval"]
@@ -103,6 +103,17 @@ def card_results() -> str:
         for p in ours
         if p["quality"] in (1, 25, 50, 75, 100)
     )
+    rate, similar = bd["psnr"]["rate_percent"], bd["ms-ssim"]["rate_percent"]
+    return f"""Kodak, 24 images, real file bytes, decoded 8-bit pixels (`benchmarks/results/kodak`), against JPEG as Pillow
+writes it with `optimize=True, subsampling="4:2:0"`, qualities 5 to 95: **BD-rate {rate:+.1f} %** in RGB PSNR over the
+common range (95 % interval over images {low:+.1f} to {high:+.1f}; {narrow:+.1f} % from 0.1 to 1.5 bpp of JPEG), **{similar:+.1f} %** in
+MS-SSIM. {points}.
+
+{bd_table(kodak)}"""
+
+
+def card_results(name: str) -> str:
+    monotone, estimate, torture = (load(f"{what}.json") for what in ("monotone", "estimate", "torture"))
     worst = max(abs(estimate[kind]["worst_percent"]) for kind in ("coded", "forward"))
     validation = table(
         ["bpp", "PSNR", "latent channels in use"],
@@ -111,15 +122,9 @@ def card_results() -> str:
             for p in load("validation.json")
         ],
     )
-    rate, similar = bd["psnr"]["rate_percent"], bd["ms-ssim"]["rate_percent"]
     step, own = (monotone[f"smallest_step_of_{what}_percent"] for what in ("the_mean", "an_image"))
     mean, least = torture["mean_db"], torture["worst_db"]
-    return f"""Kodak, 24 images, real file bytes, decoded 8-bit pixels (`benchmarks/results/kodak`), against JPEG as Pillow
-writes it with `optimize=True, subsampling="4:2:0"`, qualities 5 to 95: **BD-rate {rate:+.1f} %** in RGB PSNR over the
-common range (95 % interval over images {low:+.1f} to {high:+.1f}; {narrow:+.1f} % from 0.1 to 1.5 bpp of JPEG), {similar:+.1f} % in
-MS-SSIM. {points}.
-
-{bd_table(kodak)}
+    return f"""{card_kodak(name)}
 
 Every step of `--quality` by 1 adds at least {step:.1f} % to the mean bytes on Kodak and at least {own:.1f} % to any single
 image (`monotone.json`). Real bytes are within {worst:.2f} % of the estimate on every image and quality tried
@@ -177,9 +182,27 @@ def results_torture() -> str:
     return table(["image", *(f"{budget} bpp" for budget in budgets)], rows)
 
 
+def training_ladder() -> str:
+    ladder = load("ladder.json")
+    rows = []
+    for row in ladder["rows"]:
+        rates = ("" if rate is None else f"{rate:+.2f}" for rate in row["bd_rate"].values())
+        rows.append([row["name"], row["what"], str(row["steps"]), *rates])
+    return f"""{ladder["minutes"]:g} minutes of one thread a row. BD-rate (%) over all eight rates, the lower and the upper four.
+
+{table(["row", "what", "steps", "all", "low", "high"], rows)}"""
+
+
 SECTIONS = {
     "README.md": {"results": readme_results},
-    f"models/{MODEL}.md": {"facts": card_facts, "results": card_results},
+    "docs/training.md": {"ladder": training_ladder},
+    **{
+        f"models/{name}.md": {
+            "facts": partial(card_facts, name),
+            "results": partial(card_results if name == MODEL else card_kodak, name),
+        }
+        for name in shipped_models()
+    },
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "torture": results_torture,
         "integrations": results_integrations,
