@@ -60,7 +60,7 @@ def make_views(
             cells = [c for c in result["cells"] if c["codec"] == name and c["image"] == path.name]
             known = {cell["quality"]: cell["bpp"] for cell in cells}
             for target in TARGETS:
-                shots[target][name] = _shot(codecs.find(name), pixels, known, target, window)
+                shots[target][name] = shot_at(codecs.find(name), pixels, known, target, window)
         views.append(View(path.name, pixels[window], shots))
         report(len(views) / len(chosen))
     return views
@@ -77,8 +77,8 @@ def most_detailed(pixels: Pixels, size: int) -> tuple[int, int]:
     return int(top), int(left)
 
 
-def _shot(codec: codecs.Codec, pixels: Pixels, known: dict[float, float], target: float, window: tuple) -> Shot:
-    """The image at the quality whose rate comes nearest to the target."""
+def shot_at(codec: codecs.Codec, pixels: Pixels, known: dict[float, float], target: float, window: tuple) -> Shot:
+    """The image at the quality whose rate comes nearest to the target, between those `known` ({quality: bpp})."""
     whole = all(isinstance(quality, int) for quality in codec.qualities) and not isinstance(codec, codecs.VaecCodec)
     known = dict(known)
     for _ in range(PROBES):

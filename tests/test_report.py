@@ -14,7 +14,7 @@ from PIL import Image
 pytest.importorskip("bjontegaard")
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from vaecodec.benchmarks import codecs, measure, plots, report, results, views  # noqa: E402
+from vaecodec.benchmarks import codecs, measure, perceptual, plots, report, results, views  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -144,3 +144,15 @@ def test_shots_come_near_the_rate(page_file: Path) -> None:
         shot = views._shot(codec, pixels, known, 1.0, (slice(0, 100), slice(0, 100)))
         assert shot.near(1.0), (name, shot.bpp)
         assert shot.pixels.shape == (100, 100, 3)
+
+
+def test_crops_side_by_side_at_equal_bits() -> None:
+    """Of one of the photographs, and of the quality that fits the bits."""
+    pytest.importorskip("skimage")
+    codec, pixels = codecs.find("vaecodec-fast"), perceptual.photograph("rocket")
+    decoded, caption = perceptual.shot(codec, pixels, 0.25)
+    assert decoded.shape == pixels.shape
+    assert abs(float(caption.split()[0]) - 0.25) < 0.02
+    top, left = perceptual.PHOTOGRAPHS["rocket"]
+    assert top + perceptual.CROP <= pixels.shape[0]
+    assert left + perceptual.CROP <= pixels.shape[1]
