@@ -141,7 +141,7 @@ def test_shots_come_near_the_rate(page_file: Path) -> None:
         codec = codecs.find(name)
         ends = (codec.qualities[0], codec.qualities[-1])
         known = {quality: len(codec.encode(pixels, quality)) * 8 / 256**2 for quality in ends}
-        shot = views._shot(codec, pixels, known, 1.0, (slice(0, 100), slice(0, 100)))
+        shot = views.shot_at(codec, pixels, known, 1.0, (slice(0, 100), slice(0, 100)))
         assert shot.near(1.0), (name, shot.bpp)
         assert shot.pixels.shape == (100, 100, 3)
 
