@@ -19,6 +19,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -28,7 +29,7 @@ import torch
 
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.ladder_rows import LADDER, Row
-from vaecodec.config import ModelConfig
+from vaecodec.config import CONFIGS, ModelConfig
 from vaecodec.runtime.store import ModelFile, load_model
 from vaecodec.training.data import PictureStore
 from vaecodec.training.export import warm_start
@@ -54,7 +55,7 @@ def run_row(
         trainer = Trainer(config, options, store, Path(folder))
         trainer.save = lambda path=None: None  # states of other optimizers do not fit the file, and nobody resumes
         trainer._validate = lambda guard: None
-        trainer.start((lambda vae, entropy: warm_start(model, vae, entropy)) if row.trained else None)
+        trainer.start(partial(warm_start, model) if row.trained else None)
         finish = row.prepare(trainer)
         trainer.train()
         if finish:
@@ -135,7 +136,7 @@ def main() -> None:
     for row in LADDER:
         kept = arguments.run / f"{row.name}.json"
         if row.name in chosen and not kept.exists():
-            steps, curve = run_row(row, ModelConfig(), model, store, arguments.minutes, arguments.crops)
+            steps, curve = run_row(row, CONFIGS["fast"], model, store, arguments.minutes, arguments.crops)
             kept.write_text(json.dumps({"name": row.name, "what": row.what, "steps": steps, "curve": curve}))
         if not kept.exists():
             continue

@@ -218,6 +218,7 @@ LADDER = (
         "6 blocks of 128 channels: as many multiplications",
         config={"channels": 128, "encoder_blocks": 6, "decoder_blocks": 6},
     ),
+    Row("no-shortcut", "no linear shortcuts around the blocks", config={"shortcut": False}),
     Row("start-dct", "starts as the 16x16 DCT", patches=_start(dct)),
     Row("start-haar", "starts as the Haar wavelet", patches=_start(haar)),
     Row("start-random", "starts as a random rotation", patches=_start(random_rotation)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from vaecodec.errors import VaecodecError
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
 @click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or as --init]")
-@click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path).")
+@click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path), which may be smaller.")
 @click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
@@ -60,6 +61,7 @@ def train(
         from vaecodec.training.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
+        from vaecodec.training.grow import can_grow
         from vaecodec.training.loop import Trainer, TrainOptions
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
@@ -70,9 +72,9 @@ def train(
         from vaecodec.runtime.store import load_model
 
         model = load_model(init)
-        if config and dataclasses.replace(CONFIGS[config], name=model.config.name) != model.config:
-            raise VaecodecError(f"{init} has not the sizes of {config}: leave out --config")
-    model_config = model.config if model else CONFIGS[config or "fast"]
+        if config and not can_grow(model.config, CONFIGS[config]):
+            raise VaecodecError(f"{init} cannot grow to the sizes of {config}: leave out --config")
+    model_config = CONFIGS[config or "fast"] if config or not model else model.config
     if metric != "mse" and not model_config.name.endswith(metric):
         model_config = dataclasses.replace(model_config, name=f"{model_config.name}-{metric}")
     anchors = model_config.anchors
@@ -98,7 +100,7 @@ def train(
         bf16=not no_bf16,
     )
     trainer = Trainer(model_config, options, store, run, world)
-    trainer.start((lambda vae, entropy: warm_start(model, vae, entropy)) if model else None)
+    trainer.start(partial(warm_start, model) if model else None)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal or not world.main) as progress:
         task = progress.add_task("starting", total=1.0)

@@ -280,7 +280,7 @@ def test_fine_tuning_for_ms_ssim(trained: tuple[Trainer, Path], store: PictureSt
         minutes=0.2, metric="ms-ssim", crop=192, final_crop=192, hyper_warmup=0, warmup_steps=5, bf16=False
     )
     trainer = Trainer(model.config, options, store, tmp_path)
-    trainer.start(lambda vae, entropy: warm_start(model, vae, entropy))
+    trainer.start(partial(warm_start, model))
     before = trainer._measure()
     after = trainer.train()
     assert after.cost < before.cost - 0.005

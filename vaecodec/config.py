@@ -72,7 +72,7 @@ QUALITY_MIN, QUALITY_MAX = 1, 100
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of one model; `fast` is these defaults."""
+    """Sizes of one model. The defaults are those of `fast`, but for `shortcut`, which model files may lack."""
 
     name: str = "fast"
     channels: int = 192
@@ -90,11 +90,13 @@ class ModelConfig:
     lambda_max: float = 0.5
     anchors: int = 8
     """Number of rates for which parameters are learned; in between they are interpolated."""
+    shortcut: bool = False
+    """Whether linear 16x16 transforms lead around the residual blocks, for the detail that these do not let through."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int) and not 1 <= value <= 4096:
+            if type(value) is int and not 1 <= value <= 4096:
                 raise ModelError(f"model configuration: {field.name} = {value} is out of range")
         if self.latents % STEPS or self.anchors < 2 or not 0 < self.lambda_min < self.lambda_max:
             raise ModelError("model configuration: inconsistent sizes")
@@ -120,7 +122,7 @@ class ModelConfig:
     def kmac_per_pixel(self) -> dict[str, float]:
         """Multiply-accumulates in thousands per pixel of what encoding and decoding run."""
         c, m = self.channels, self.latents
-        ends, block = (192 * c + c * m) / 64, (6 * c * c + 9 * c) / 64
+        ends, block = (192 * c + c * m + self.shortcut * 192 * m) / 64, (6 * c * c + 9 * c) / 64
         h, k = self.hyper_channels, self.context_channels
         hyper = (2 * m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
         upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
@@ -150,7 +152,7 @@ class ModelConfig:
 
 
 CONFIGS: dict[str, ModelConfig] = {
-    "fast": ModelConfig(),
+    "fast": ModelConfig(shortcut=True),
     "base": ModelConfig(
         name="base",
         channels=384,
@@ -159,6 +161,7 @@ CONFIGS: dict[str, ModelConfig] = {
         latents=384,
         hyper_channels=192,
         context_channels=192,
+        shortcut=True,
     ),
 }
 """`fast` can be trained on a CPU; `base`, seven times the work a pixel, asks for a GPU."""

@@ -43,6 +43,14 @@ def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
     return _initialised(nn.Conv2d(inputs, outputs, 1))
 
 
+def silent(inputs: int, outputs: int) -> nn.Conv2d:
+    """A pointwise layer that starts at zero."""
+    layer = nn.Conv2d(inputs, outputs, 1)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 def depthwise(channels: int) -> nn.Conv2d:
     return _initialised(nn.Conv2d(channels, channels, 3, padding=1, groups=channels))
 

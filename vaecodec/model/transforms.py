@@ -2,7 +2,8 @@
 
 The transforms of the picture begin as a linear 16x16 block transform, the Karhunen-Loeve transform of the training data
 split into an 8x8 part (stem or head) and its completion over 2x2 such blocks. Between the two lie residual blocks at
-1/8 resolution that start at zero: training turns the best linear transform step by step into a nonlinear one.
+1/8 resolution that start at zero: training turns the best linear transform step by step into a nonlinear one. A linear
+shortcut around all of it, zero at the start, carries what the narrow middle gives up for the sake of the rest.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaecodec.config import RESIDUAL, ModelConfig
+from vaecodec.config import PATCH, RESIDUAL, ModelConfig
 from vaecodec.model.blocks import (
     Block,
     activation,
@@ -18,6 +19,7 @@ from vaecodec.model.blocks import (
     depthwise,
     interpolate_anchors,
     pointwise,
+    silent,
     space_to_depth,
 )
 
@@ -44,10 +46,12 @@ class AnalysisTransform(nn.Module):
         self.stem = pointwise(3 * 64, config.channels)
         self.blocks = RateBlocks(config, config.encoder_blocks)
         self.head = pointwise(4 * config.channels, config.latents)
+        self.shortcut = silent(3 * PATCH**2, config.latents) if config.shortcut else None
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         h = self.blocks(self.stem(space_to_depth(x, 8)), t)
-        return self.head(space_to_depth(h, 2))
+        y = self.head(space_to_depth(h, 2))
+        return y if self.shortcut is None else y + self.shortcut(space_to_depth(x, PATCH))
 
 
 class SynthesisTransform(nn.Module):
@@ -58,15 +62,21 @@ class SynthesisTransform(nn.Module):
         self.stem = pointwise(config.latents, 4 * config.channels)
         self.blocks = RateBlocks(config, config.decoder_blocks)
         self.head = pointwise(config.channels, 3 * 64)
+        self.shortcut = silent(config.latents, 3 * PATCH**2) if config.shortcut else None
 
     def forward(self, v_hat: Tensor, t: Tensor) -> Tensor:
         h = self.blocks(depth_to_space(self.stem(v_hat), 2), t)
-        return depth_to_space(self.head(h), 8)
+        x = depth_to_space(self.head(h), 8)
+        return x if self.shortcut is None else x + depth_to_space(self.shortcut(v_hat), PATCH)
 
     def preview(self, v_hat: Tensor) -> Tensor:
         """v_hat (B, M, h, w) -> (B, 3, 2h, 2w): means of 8x8 pixels, without the residual blocks."""
         h = depth_to_space(self.stem(v_hat), 2)
-        return self.head(h).unflatten(1, (64, 3)).mean(1)
+        x = self.head(h).unflatten(1, (64, 3)).mean(1)
+        if self.shortcut is None:
+            return x
+        quads = self.shortcut(v_hat).unflatten(1, (2, 8, 2, 8, 3)).mean((2, 4))
+        return x + depth_to_space(quads.flatten(1, 3), 2)
 
 
 class HyperAnalysis(nn.Module):

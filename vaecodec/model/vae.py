@@ -41,6 +41,13 @@ def on_grid(log2: Tensor) -> Tensor:
     return round_ste(log2 * OCTAVE) / OCTAVE
 
 
+def theoretical_gain(config: ModelConfig, device: torch.device) -> Tensor:
+    """Symbols per unit of a latent (A,): from the step sizes that are optimal for a linear orthonormal transform at each
+    lambda, step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
+    lambdas = torch.tensor(config.lambdas, device=device)
+    return 255 / torch.sqrt(18 / (lambdas * math.log(2)))
+
+
 @dataclass
 class Prediction:
     """What one forward pass yields; all symbols in symbol units.
@@ -76,11 +83,9 @@ class VAE(nn.Module):
         """Start as a transform codec: rows of `basis` (M, 768) are the 16x16 block transform, `std` (M,) their
         deviations, rows of `block` (C, 192) the 8x8 transform in which the residual blocks see the picture.
 
-        Patches are flattened in space_to_depth order. The gains start at the step sizes that are optimal for a linear
-        orthonormal transform at each lambda: step^2 = 18 / (lambda ln 2) on the 0..255 scale.
+        Patches are flattened in space_to_depth order.
         """
-        lambdas = torch.tensor(self.config.lambdas, device=basis.device)
-        gain = 255 / torch.sqrt(18 / (lambdas * math.log(2)))
+        gain = theoretical_gain(self.config, basis.device)
         # Channels far below the finest step are normalised by that step instead: their symbols are rarely nonzero.
         self.norm.copy_(-torch.log2(torch.sqrt(std**2 + (1 / gain.max()) ** 2)))
         self.gain.copy_(torch.log2(gain)[:, None] - self.norm)

@@ -9,6 +9,7 @@ from vaecodec.config import (
     LEAK,
     LEVEL,
     MEAN_LIMIT,
+    PATCH,
     RESIDUAL,
     STEP_POSITION,
 )
@@ -72,7 +73,10 @@ def analysis(model: ModelFile) -> bytes:
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
     h = net.blocks(net.conv(g.space_to_depth(x, 8), "stem"), config.encoder_blocks)
-    g.output(net.conv(g.space_to_depth(h, 2), "head"), "y", [1, config.latents, "h", "w"])
+    y = net.conv(g.space_to_depth(h, 2), "head")
+    if config.shortcut:
+        y = g.node("Add", net.conv(g.space_to_depth(x, PATCH), "shortcut"), y)
+    g.output(y, "y", [1, config.latents, "h", "w"])
     return g.serialize()
 
 
@@ -82,7 +86,10 @@ def synthesis(model: ModelFile) -> bytes:
     net = _Float(g, model, "synthesis")
     v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
     h = net.blocks(g.depth_to_space(net.conv(v_hat, "stem"), 2), config.decoder_blocks)
-    g.output(_pixels(g, g.depth_to_space(net.conv(h, "head"), 8)), "pixels", [1, "H", "W", 3], UINT8)
+    x = g.depth_to_space(net.conv(h, "head"), 8)
+    if config.shortcut:
+        x = g.node("Add", g.depth_to_space(net.conv(v_hat, "shortcut"), PATCH), x)
+    g.output(_pixels(g, x), "pixels", [1, "H", "W", 3], UINT8)
     return g.serialize()
 
 
@@ -91,9 +98,15 @@ def preview(model: ModelFile) -> bytes:
     its residual blocks."""
     config, g = model.config, Graph("preview")
     v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
-    mean = [model.float_tensor(f"synthesis.head.{part}").reshape(64, 3, -1).mean(0) for part in ("weight", "bias")]
+    parts = ("weight", "bias")
+    mean = [model.float_tensor(f"synthesis.head.{part}").reshape(64, 3, -1).mean(0) for part in parts]
     h = g.depth_to_space(_Float(g, model, "synthesis").conv(v_hat, "stem"), 2)
-    g.output(_pixels(g, g.conv(h, mean[0][:, :, None, None], mean[1][:, 0])), "pixels", [1, "H", "W", 3], UINT8)
+    x = g.conv(h, mean[0][:, :, None, None], mean[1][:, 0])
+    if config.shortcut:
+        layer = [model.float_tensor(f"synthesis.shortcut.{part}") for part in parts]
+        mean = [values.reshape(2, 8, 2, 8, 3, -1).mean((1, 3)).reshape(12, -1) for values in layer]
+        x = g.node("Add", g.depth_to_space(g.conv(v_hat, mean[0][:, :, None, None], mean[1][:, 0]), 2), x)
+    g.output(_pixels(g, x), "pixels", [1, "H", "W", 3], UINT8)
     return g.serialize()
 
 

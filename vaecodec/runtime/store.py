@@ -28,6 +28,7 @@ from vaecodec.config import (
     INDEX_UNIT,
     LEVELS_PER_UNIT,
     MEAN_UNIT,
+    PATCH,
     SCALES,
     STEPS,
     ModelConfig,
@@ -109,6 +110,8 @@ def _float_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
         "hyper_analysis.spatial2": (h, 1, 3),
         "hyper_analysis.head": (config.hyper_latents, h, 1),
     }
+    if config.shortcut:
+        layers |= {"analysis.shortcut": (m, 3 * PATCH**2, 1), "synthesis.shortcut": (3 * PATCH**2, m, 1)}
     for net, count in (("analysis", config.encoder_blocks), ("synthesis", config.decoder_blocks)):
         for i in range(count):
             block = f"{net}.blocks.layers.{i}"

@@ -16,7 +16,9 @@ from vaecodec.files import write_whole
 from vaecodec.model.exact import ExactConv, quantise_weight
 from vaecodec.model.vae import VAE
 from vaecodec.runtime.store import ModelFile, expected_tensors
+from vaecodec.training.data import CropSampler
 from vaecodec.training.entropy import EntropyModels
+from vaecodec.training.grow import can_grow, grow
 
 
 def _integers(values: torch.Tensor, unit: int, name: str) -> np.ndarray:
@@ -69,14 +71,14 @@ def export_model(vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[
     write_whole(path, save_safetensors(tensors, metadata), overwrite=True)
 
 
-def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels) -> None:
-    """Set the weights of a new run from a model file of the same configuration (its name aside)."""
+def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels, sampler: CropSampler | None = None) -> None:
+    """Set the weights of a new run from a model file of the same configuration (its name aside), or of a smaller one
+    that can grow to it; `sampler` gives pictures for new latents."""
     from vaecodec.runtime.torch import load_vae
 
-    try:
-        vae.load_state_dict(load_vae(model).state_dict())
-    except RuntimeError as error:
-        raise ModelError(f"cannot start from {model.path}: another configuration") from error
+    if not can_grow(model.config, vae.config):
+        raise ModelError(f"cannot start from {model.path}: another configuration")
+    grow(load_vae(model).to(vae.norm.device), vae, sampler)
     config, packed = model.config, model.hyper_tables.packed
     probabilities = torch.zeros(config.anchors * config.hyper_latents, 2 * HYPER_LIMIT + 1)
     for index, radius in enumerate(packed.radius.tolist()):

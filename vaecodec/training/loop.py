@@ -26,8 +26,8 @@ from vaecodec.training.plot import plot_run
 from vaecodec.training.state import load_state, save_state
 from vaecodec.training.validate import Validation, to_batch, validate
 
-LINEAR = ("vae.analysis.stem", "vae.analysis.head", "vae.synthesis.stem", "vae.synthesis.head")
-"""Layers that start as the linear transform."""
+LINEAR = tuple(f"vae.{net}.{layer}" for net in ("analysis", "synthesis") for layer in ("stem", "head", "shortcut"))
+"""Layers of the linear transform."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Trainer:
             group.append(parameter)
         return [{"params": slow, "scale": 0.1}, {"params": fast, "scale": 5.0}, {"params": rest, "scale": 1.0}]
 
-    def start(self, warm: Callable[[VAE, EntropyModels], None] | None = None) -> None:
+    def start(self, warm: Callable[[VAE, EntropyModels, CropSampler], None] | None = None) -> None:
         """Resume from the run folder if it holds a state; else start warm (`warm` sets the weights) or from the KLT."""
         if self.state_path.exists():
             progress = load_state(self.state_path, self.modules, self.optimizer)
@@ -139,7 +139,7 @@ class Trainer:
                 torch.set_rng_state(torch.tensor(noise, dtype=torch.uint8))
             return
         if warm:
-            warm(self.vae, self.entropy)
+            warm(self.vae, self.entropy, self.sampler)
         else:
             basis, std = block_transform(self.sampler, PATCH, self.config.latents)
             features = block_features(self.sampler, self.config.channels)
