@@ -1,14 +1,15 @@
 """What each decision about model and training is worth: short runs of equal time that differ in one thing.
 
-    python benchmarks/ladder.py PICTURES [--rows NAME,NAME] [--minutes 3] [--run FOLDER] [--out FOLDER]
+    python benchmarks/ladder.py PICTURES [--rows NAME,NAME] [--minutes 2] [--run FOLDER] [--out FOLDER]
 
-What the model is made of is tried from the block transform, with crops of 128, against the row `reference`; how it is
-trained is tried on trained weights (`--init`), with crops of 256, against the row `trained`, which does the same as the
-last part of a long run. All train for the same processor time on one thread, with the same seed, and are compared by
-BD-rate on crops of the validation split of PICTURES: over the rates of all anchors, of the first and of the last four.
-`reference-2` and `trained-2`, the same with another seed, say how far to trust the figures. Rows done are kept in the
-run folder: the same command goes on where it stopped. Writes ladder.json and ladder.png; `--list` names the rows. The
-rows with SOAP and Muon need `pip install pytorch-optimizer`.
+Three parts. Decisions about the prior: a new prior on the transforms of a trained model (`--init`), against the row
+`prior`. About the transforms: from a linear transform, whose prior was trained before for as long, against
+`reference`. About training: from trained weights, as in the last part of a long run, against `trained`. All train for
+the same processor time on one thread and are compared by BD-rate on crops of the validation split of PICTURES: over the
+rates of all anchors, of the first and of the last four. The rows called `-2`, the same with another seed, say how far
+to trust the figures. (Whole models from nothing, for some minutes, differ by 24 % from seed to seed.) Rows done are
+kept in the run folder: the same command goes on where it stopped. Writes ladder.json and ladder.png; `--list` names the
+rows. Those with SOAP and Muon need `pip install pytorch-optimizer`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -26,42 +28,117 @@ from unittest import mock
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.ladder_rows import LADDER, Row
 from vaecodec.config import CONFIGS, ModelConfig
+from vaecodec.model.vae import VAE, Prediction
 from vaecodec.runtime.store import ModelFile, load_model
-from vaecodec.training.data import PictureStore
+from vaecodec.runtime.torch import load_vae
+from vaecodec.training.data import CropSampler, PictureStore
 from vaecodec.training.export import warm_start
 from vaecodec.training.loop import Trainer, TrainOptions
-from vaecodec.training.validate import validate
+from vaecodec.training.loss import Loss, rate_distortion
+from vaecodec.training.validate import to_batch, validate
 
-SCRATCH = TrainOptions(minutes=0, crop=128, final_share=0.0, warmup_steps=100, validate_minutes=1e9, save_minutes=1e9)
-TRAINED = replace(SCRATCH, crop=256, learning_rate=1e-3, hyper_warmup=0.0, warmup_steps=30)
+OPTIONS = {
+    "prior": TrainOptions(minutes=0, final_share=0.0, warmup_steps=100, validate_minutes=1e9, save_minutes=1e9),
+}
+OPTIONS["transforms"] = replace(OPTIONS["prior"], hyper_warmup=0.0)
+OPTIONS["training"] = replace(OPTIONS["transforms"], learning_rate=1e-3, warmup_steps=30)
+TRANSFORMS = ("analysis.", "synthesis.", "norm", "gain")
+"""Parameters that are given when a prior alone is trained."""
+
+
+def rate_alone(config: ModelConfig, x: Tensor, t: Tensor, prediction: Prediction, *rest: object) -> Loss:
+    """The loss without its distortion."""
+    return rate_distortion(config, x, t, replace(prediction, x_hat=x), *rest)
 
 
 def run_row(
-    row: Row, config: ModelConfig, model: ModelFile, store: PictureStore, minutes: float, crops: int
+    row: Row, model: ModelFile, store: PictureStore, minutes: float, crops: int, run: Path
 ) -> tuple[int, list[tuple[float, float]]]:
     """Train one row; its number of steps, and (bpp, PSNR) at each anchor."""
+    base = CONFIGS["fast"] if row.part == "transforms" else model.config
+    config, options = replace(base, **row.config), replace(OPTIONS[row.part], minutes=minutes, **row.options)
+    with ExitStack() as stack:
+        for target, value in row.patches.items():
+            stack.enter_context(mock.patch(target, value))
+        if row.part == "prior":
+            trainer = _train_prior(config, options, store, lambda vae: _copy_transforms(load_vae(model), vae), row)
+        else:
+            trainer = _trainer(config, options, store)
+            if row.part == "training":
+                trainer.start(partial(warm_start, model))
+            else:
+                _linear_start(trainer, row, run)
+            _train(trainer, row)
+        validation = validate(trainer.vae, trainer.entropy, store, crops=crops, autocast=True)
+    return trainer.step, [(point.z_bpp + point.y_bpp, point.psnr) for point in validation.points]
+
+
+def _trainer(config: ModelConfig, options: TrainOptions, store: PictureStore) -> Trainer:
+    """One that keeps nothing: states of other optimizers do not fit the file, and nobody resumes."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(config, options, store, Path(folder))
+    trainer.save = lambda path=None: None
+    trainer._validate = lambda guard: None
+    return trainer
+
+
+def _train(trainer: Trainer, row: Row | None) -> None:
     # The clock of the trainer runs with the processor time of this one thread: others on the machine do not count.
     clock = SimpleNamespace(monotonic=time.process_time)
-    with ExitStack() as stack:
-        for target, value in {"vaecodec.training.loop.time": clock, **row.patches}.items():
-            stack.enter_context(mock.patch(target, value))
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        options = replace(TRAINED if row.trained else SCRATCH, minutes=minutes, **row.options)
-        config = replace(model.config if row.trained else config, **row.config)
-        trainer = Trainer(config, options, store, Path(folder))
-        trainer.save = lambda path=None: None  # states of other optimizers do not fit the file, and nobody resumes
-        trainer._validate = lambda guard: None
-        trainer.start(partial(warm_start, model) if row.trained else None)
-        finish = row.prepare(trainer)
+    with tempfile.TemporaryDirectory() as folder, mock.patch("vaecodec.training.loop.time", clock):
+        trainer.run = Path(folder)
+        finish = row.prepare(trainer) if row else None
         trainer.train()
         if finish:
             finish()
-        validation = validate(trainer.vae, trainer.entropy, store, crops=crops, autocast=True)
-    return trainer.step, [(point.z_bpp + point.y_bpp, point.psnr) for point in validation.points]
+
+
+def _copy_transforms(source: VAE, target: VAE) -> None:
+    """The transforms and gains of a model of the same sizes, prior aside."""
+    kept = {name: value for name, value in source.state_dict().items() if name.startswith(TRANSFORMS)}
+    target.load_state_dict(kept, strict=False)
+
+
+def _train_prior(
+    config: ModelConfig, options: TrainOptions, store: PictureStore, give: Callable[[VAE], None], row: Row | None = None
+) -> Trainer:
+    """A new prior, with its hyper analysis and densities, on transforms that `give` sets and that stay as they are."""
+    trainer = _trainer(config, options, store)
+    give(trainer.vae)
+    trainer.vae.initialise_hyper(to_batch(CropSampler(store, 0).batch(32, 128), trainer.device))
+    for name, parameter in trainer.vae.named_parameters():
+        parameter.requires_grad_(not name.startswith(TRANSFORMS))
+    trainer.optimizer = torch.optim.Adam(trainer._parameter_groups())
+    with mock.patch("vaecodec.training.loop.rate_distortion", rate_alone):
+        _train(trainer, row)
+    return trainer
+
+
+def _linear_start(trainer: Trainer, row: Row, run: Path) -> None:
+    """Set the linear transform that a row starts from, and a prior trained for it: the same for all rows that start
+    alike, kept in the run folder."""
+    seed = trainer.options.seed
+    trainer.sampler.seed = 1
+    trainer.start()
+    start = row.name if row.name.startswith("start-") else "start-klt"
+    kept = run / f"{start}.safetensors"
+    if not kept.exists():
+        options = replace(OPTIONS["prior"], minutes=trainer.options.minutes)
+        made = _train_prior(trainer.config, options, trainer.store, partial(_copy_transforms, trainer.vae))
+        save_file({n: v.contiguous() for n, v in made.modules.state_dict().items() if _of_prior(n)}, kept)
+    trainer.modules.load_state_dict(load_file(kept), strict=False)
+    trainer.sampler.state = [seed, 0]
+    torch.manual_seed(seed)
+
+
+def _of_prior(name: str) -> bool:
+    return not name.removeprefix("vae.").startswith(TRANSFORMS)
 
 
 def compare(anchor: list, curve: list) -> dict[str, float | None]:
@@ -114,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--rows", help="names, with commas  [default: all]")
-    parser.add_argument("--minutes", type=float, default=3.0, help="processor time of a run")
+    parser.add_argument("--minutes", type=float, default=2.0, help="processor time of a run")
     parser.add_argument("--crops", type=int, default=32, help="validation crops")
     parser.add_argument("--init", default="fast", help="trained weights: a model's name or path")
     parser.add_argument("--run", type=Path, default=Path("runs/ladder"))
@@ -136,11 +213,11 @@ def main() -> None:
     for row in LADDER:
         kept = arguments.run / f"{row.name}.json"
         if row.name in chosen and not kept.exists():
-            steps, curve = run_row(row, CONFIGS["fast"], model, store, arguments.minutes, arguments.crops)
-            kept.write_text(json.dumps({"name": row.name, "what": row.what, "steps": steps, "curve": curve}))
+            steps, curve = run_row(row, model, store, arguments.minutes, arguments.crops, arguments.run)
+            kept.write_text(json.dumps({"name": row.name, "steps": steps, "curve": curve}))
         if not kept.exists():
             continue
-        results[row.name] = result = json.loads(kept.read_text())
+        results[row.name] = result = json.loads(kept.read_text()) | {"what": row.what, "part": row.part}
         result["bd_rate"] = compare(results[row.reference]["curve"], result["curve"])
         if row.name in chosen:
             parts = result["bd_rate"].items()

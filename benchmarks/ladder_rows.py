@@ -16,18 +16,18 @@ from vaecodec.training.data import CropSampler
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.loop import Trainer
 
+PARTS = {"prior": "prior", "transforms": "reference", "training": "trained"}
+"""The parts of the ladder, and the row with which the others of a part are compared."""
+
 
 @dataclass(frozen=True)
 class Row:
-    """One run: what differs from its reference, in its configuration, its options, in names replaced while it runs, or
-    done to the trainer before it starts (which may return what is to be done after it).
-
-    `trained` rows start from trained weights and are compared with the row `trained`, the others start from the block
-    transform and are compared with `reference`."""
+    """One run: what differs from the reference of its part, in its configuration, its options, in names replaced while
+    it runs, or done to the trainer before it starts (which may return what is to be done after it)."""
 
     name: str
     what: str
-    trained: bool = False
+    part: str = "training"
     config: dict = field(default_factory=dict)
     options: dict = field(default_factory=dict)
     patches: dict[str, object] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def reference(self) -> str:
-        return "trained" if self.trained else "reference"
+        return PARTS[self.part]
 
 
 # Transforms to start from, in place of the Karhunen-Loeve transform.
@@ -73,11 +73,6 @@ def haar(sampler: CropSampler, patch: int, components: int) -> tuple[Tensor, Ten
         low, high = torch.kron(matrix, torch.ones(1, 2)), torch.kron(torch.eye(len(matrix)), torch.tensor([[1.0, -1]]))
         matrix = torch.cat([low, high]) / math.sqrt(2)
     return _separable(sampler, patch, components, matrix)
-
-
-def random_rotation(sampler: CropSampler, patch: int, components: int) -> tuple[Tensor, Tensor]:
-    basis = torch.linalg.qr(torch.randn(3 * patch**2, 3 * patch**2)).Q
-    return _leading(sampler, patch, basis, components)
 
 
 def _start(transform: Callable) -> dict[str, object]:
@@ -179,19 +174,24 @@ def _synthesis_from(start: float) -> Callable[[Trainer], None]:
 
 
 LADDER = (
-    Row("reference", "`fast` from the block transform, crops of 128"),
-    Row("reference-2", "the same with another seed", options={"seed": 2}),
-    Row("trained", "trained weights and 8 crops of 256, the learning rate falling from 1e-3 to 0", trained=True),
-    Row("trained-2", "the same with another seed", trained=True, options={"seed": 2}),
-    # The prior.
-    Row("no-context", "a plain mean-and-scale hyperprior", patches={"vaecodec.model.prior.Prior.step": _blind_step}),
-    Row("no-means", "scales only, with context", patches={"vaecodec.model.prior.Prior.step": _scale_step}),
-    Row("context-64", "context steps 64 channels wide, not 128", config={"context_channels": 64}),
-    Row("context-192", "context steps 192 channels wide", config={"context_channels": 192}),
-    Row("context-1-block", "1 block a context step, not 2", config={"context_blocks": 1}),
+    # The prior, new, on the transforms of the trained model.
+    Row("prior", "the prior of `fast`", "prior"),
+    Row("prior-2", "the same with another seed", "prior", options={"seed": 2}),
+    Row(
+        "no-context",
+        "a plain mean-and-scale hyperprior",
+        "prior",
+        patches={"vaecodec.model.prior.Prior.step": _blind_step},
+    ),
+    Row("no-means", "scales only, with context", "prior", patches={"vaecodec.model.prior.Prior.step": _scale_step}),
+    Row("context-64", "context steps 64 channels wide, not 128", "prior", config={"context_channels": 64}),
+    Row("context-192", "context steps 192 channels wide", "prior", config={"context_channels": 192}),
+    Row("context-1-block", "1 block a context step, not 2", "prior", config={"context_blocks": 1}),
+    Row("context-3-blocks", "3 blocks a context step", "prior", config={"context_blocks": 3}),
     Row(
         "prior-6-bits",
         "weights and activations of the prior in 6 bits, not 8",
+        "prior",
         patches={
             "vaecodec.model.exact.LEVEL": 31,
             "vaecodec.model.exact.LEVELS_PER_UNIT": 4,
@@ -202,77 +202,81 @@ LADDER = (
     Row(
         "scales-3-an-octave",
         "32 scales, not 64, over the same range",
+        "prior",
         patches={
             "vaecodec.model.vae.SCALES": 32,
             "vaecodec.model.vae.SCALES_PER_OCTAVE": 3,
             "vaecodec.model.prior.INDEX_PER_UNIT": 4,
         },
     ),
-    # The transforms.
-    Row("gelu", "GELU in the residual blocks", patches={"vaecodec.model.blocks.activation": nn.GELU}),
-    Row("relu", "ReLU in the residual blocks", patches={"vaecodec.model.blocks.activation": nn.ReLU}),
-    Row("blocks-2", "2 blocks a side, not 3", config={"encoder_blocks": 2, "decoder_blocks": 2}),
-    Row("blocks-4", "4 blocks a side", config={"encoder_blocks": 4, "decoder_blocks": 4}),
     Row(
-        "narrow-deep",
-        "6 blocks of 128 channels: as many multiplications",
-        config={"channels": 128, "encoder_blocks": 6, "decoder_blocks": 6},
+        "means-of-1/32",
+        "means in 1/32 of a latent, not 1/512",
+        "prior",
+        patches={"vaecodec.model.vae.MEAN_UNIT": 32, "vaecodec.model.prior.MEAN_UNIT": 32},
     ),
-    Row("no-shortcut", "no linear shortcuts around the blocks", config={"shortcut": False}),
-    Row("start-dct", "starts as the 16x16 DCT", patches=_start(dct)),
-    Row("start-haar", "starts as the Haar wavelet", patches=_start(haar)),
-    Row("start-random", "starts as a random rotation", patches=_start(random_rotation)),
-    # The training.
-    Row("crop-128", "16 crops of 128", trained=True, options={"crop": 128, "batch": 16}),
-    Row("rate-half", "half the learning rate", trained=True, options={"learning_rate": 5e-4}),
-    Row("rate-double", "twice the learning rate", trained=True, options={"learning_rate": 2e-3}),
-    Row("constant-rate", "no decay", trained=True, patches={"vaecodec.training.loop.decay": lambda share: 1.0}),
+    # The transforms, from a linear transform and a prior trained for it.
+    Row("reference", "`fast` from the Karhunen-Loeve transform", "transforms"),
+    Row("reference-2", "the same with another seed", "transforms", options={"seed": 2}),
+    Row("gelu", "GELU in the residual blocks", "transforms", patches={"vaecodec.model.blocks.activation": nn.GELU}),
+    Row("relu", "ReLU in the residual blocks", "transforms", patches={"vaecodec.model.blocks.activation": nn.ReLU}),
+    Row("blocks-2", "2 blocks a side, not 3", "transforms", config={"encoder_blocks": 2, "decoder_blocks": 2}),
+    Row("blocks-4", "4 blocks a side", "transforms", config={"encoder_blocks": 4, "decoder_blocks": 4}),
+    Row(
+        "wide-shallow",
+        "2 blocks of 240 channels: as many multiplications",
+        "transforms",
+        config={"channels": 240, "encoder_blocks": 2, "decoder_blocks": 2},
+    ),
+    Row("no-shortcut", "no linear shortcuts around the blocks", "transforms", config={"shortcut": False}),
+    Row("start-dct", "starts as the 16x16 DCT", "transforms", patches=_start(dct)),
+    Row("start-haar", "starts as the Haar wavelet", "transforms", patches=_start(haar)),
+    # The training, from trained weights.
+    Row("trained", "8 crops of 256, the learning rate falling from 1e-3 to 0"),
+    Row("trained-2", "the same with another seed", options={"seed": 2}),
+    Row("crop-128", "16 crops of 128", options={"crop": 128, "batch": 16}),
+    Row("rate-half", "half the learning rate", options={"learning_rate": 5e-4}),
+    Row("rate-double", "twice the learning rate", options={"learning_rate": 2e-3}),
+    Row("constant-rate", "no decay", patches={"vaecodec.training.loop.decay": lambda share: 1.0}),
     Row(
         "adamw",
         "AdamW, decay 0.01",
-        trained=True,
         prepare=_optimizer(lambda groups: torch.optim.AdamW(groups, weight_decay=0.01)),
     ),
-    Row("soap", "SOAP", trained=True, prepare=_optimizer(_soap)),
-    Row("muon", "Muon for the pointwise layers of all blocks", trained=True, prepare=_muon),
-    Row("ema", "average of the weights, 0.98 a step", trained=True, prepare=_average(0.98)),
+    Row("soap", "SOAP", prepare=_optimizer(_soap)),
+    Row("muon", "Muon for the pointwise layers of all blocks", prepare=_muon),
+    Row("ema", "average of the weights, 0.98 a step", prepare=_average(0.98)),
     Row(
         "ema-constant-rate",
         "the same in place of the decay",
-        trained=True,
         patches={"vaecodec.training.loop.decay": lambda share: 1.0},
         prepare=_average(0.98),
     ),
     Row(
         "flat-weights",
         "all rates weigh the same",
-        trained=True,
         patches={"vaecodec.training.loss.WEIGHT_EXPONENT": -0.5},
     ),
     Row(
         "no-weights",
         "samples weigh as their cost is",
-        trained=True,
         patches={"vaecodec.training.loss.WEIGHT_EXPONENT": 0.0},
     ),
     Row(
         "no-robust-cost",
         "costly samples not weighed down",
-        trained=True,
         patches={"vaecodec.training.loss.TYPICAL_COST": 1e6},
     ),
     Row(
         "noise",
         "noise, not rounded latents, for the synthesis too",
-        trained=True,
         patches={"vaecodec.model.vae.VAE.context": _noisy_context},
     ),
     Row(
         "straight-through",
         "rounded latents for the rate too",
-        trained=True,
         patches={"vaecodec.training.entropy.EntropyModels.latent_bits": _rounded_bits},
     ),
-    Row("synthesis-last", "only the synthesis in the last 15 %", trained=True, prepare=_synthesis_from(0.85)),
-    Row("synthesis-only", "only the synthesis all the time", trained=True, prepare=_synthesis_from(0.0)),
+    Row("synthesis-last", "only the synthesis in the last 15 %", prepare=_synthesis_from(0.85)),
+    Row("synthesis-only", "only the synthesis all the time", prepare=_synthesis_from(0.0)),
 )

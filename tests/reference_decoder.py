@@ -281,7 +281,7 @@ def signed(x: np.ndarray) -> np.ndarray:
 
 
 def shuffle(x: np.ndarray, size: int) -> np.ndarray:
-    """`up` (size 2) and `up8` (size 8)."""
+    """`up` (size 2), `up8` and `up16` (size 8 and 16)."""
     channels, h, w = x.shape
     x = x.reshape(size, size, channels // size**2, h, w).transpose(2, 3, 0, 4, 1)
     return x.reshape(channels // size**2, h * size, w * size)
@@ -312,7 +312,8 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
     def leak(x: np.ndarray) -> np.ndarray:
         return np.where(x >= 0, x, x / 10)
 
-    t = shuffle(layer("stem", y / 16 * 2.0 ** (-group.at_rate(tensors["gain"])[:, None, None] / 256)), 2)
+    v_hat = y / 16 * 2.0 ** (-group.at_rate(tensors["gain"])[:, None, None] / 256)
+    t = shuffle(layer("stem", v_hat), 2)
     table = tensors["synthesis.blocks.rate"]
     rates = table[group.a] * (1 - weight) + table[group.a + 1] * weight
     for i, rate in enumerate(rates):
@@ -320,7 +321,10 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
         mix_in, spatial, mix_out, expand, contract = (f"blocks.layers.{i}.{name}" for name in FLOAT_LAYERS)
         t = t + scale * layer(mix_out, layer(spatial, leak(layer(mix_in, t))))
         t = t + scale * layer(contract, leak(layer(expand, t)))
-    pixels = np.clip(np.rint(255 * shuffle(layer("head", t), 8) + 127.5), 0, 255).astype(np.int64)
+    t = shuffle(layer("head", t), 8)
+    if model.config.get("shortcut", False):
+        t = t + shuffle(layer("shortcut", v_hat), 16)
+    pixels = np.clip(np.rint(255 * t + 127.5), 0, 255).astype(np.int64)
     pixels = pixels[:, : file.height, : file.width]
     return (pixels.sum(0) + 1) // 3 if file.gray else pixels.transpose(1, 2, 0)
 

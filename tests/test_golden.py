@@ -41,7 +41,7 @@ def test_second_decoder(name: str) -> None:
         else load_model_for(bytes.fromhex(vaecodec.inspect(data)["model_identity"])).path
     )
     assert latents_hash(reference_decoder.decode_latents(data, model.read_bytes())) == GOLDEN[name]
-    if name.startswith("tiny-"):
+    if name.startswith("tiny-") or name.endswith("-q5"):
         theirs = reference_decoder.decode(data, model.read_bytes()).astype(int)
         ours = np.asarray(codec_of(name).decode(data)).astype(int)
         channels = 1 if theirs.ndim == 2 else 3

@@ -31,12 +31,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> PictureStore:
 
 @pytest.mark.parametrize(
     "name",
-    ["reference", "no-context", "prior-6-bits", "scales-3-an-octave", "start-haar", "start-dct", "trained", "ema",
+    ["prior", "reference", "wide-shallow", "no-shortcut",
+     "no-context", "prior-6-bits", "scales-3-an-octave", "start-haar", "start-dct", "trained", "ema",
      "straight-through", "noise", "synthesis-last"],
 )  # fmt: skip
-def test_rows_run(name: str, store: PictureStore) -> None:
+def test_rows_run(name: str, store: PictureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = read_model(TINY_MODEL)
-    steps, curve = ladder.run_row(ROWS[name], model.config, model, store, minutes=0.002, crops=1)
+    monkeypatch.setitem(ladder.CONFIGS, "fast", model.config)
+    steps, curve = ladder.run_row(ROWS[name], model, store, 0.002, 1, tmp_path)
     assert steps >= 1
     assert len(curve) == model.config.anchors
     assert all(rate > 0 and score > 0 for rate, score in curve)

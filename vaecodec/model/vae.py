@@ -42,8 +42,8 @@ def on_grid(log2: Tensor) -> Tensor:
 
 
 def theoretical_gain(config: ModelConfig, device: torch.device) -> Tensor:
-    """Symbols per unit of a latent (A,): from the step sizes that are optimal for a linear orthonormal transform at each
-    lambda, step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
+    """Symbols per unit of a latent (A,): from the step sizes that are optimal for a linear orthonormal transform at
+    each lambda, step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
     lambdas = torch.tensor(config.lambdas, device=device)
     return 255 / torch.sqrt(18 / (lambdas * math.log(2)))
 

@@ -27,7 +27,7 @@ def can_grow(small: ModelConfig, large: ModelConfig) -> bool:
 
 
 def _places(old: int, new: int, before: int, after: int) -> list[int]:
-    """Where `new` channels, made of some others and one or two runs of `after` latents, hold the `old` with `before`."""
+    """Where `new` channels, some others and then one or two runs of `after` latents, hold the `old` with `before`."""
     runs = (new - old) // (after - before)
     others = old - runs * before
     return [*range(others)] + [others + run * after + i for run in range(runs) for i in range(before)]
@@ -35,8 +35,7 @@ def _places(old: int, new: int, before: int, after: int) -> list[int]:
 
 @torch.no_grad()
 def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64) -> None:
-    """Set `large` from `small`; `sampler` gives the pictures from which the directions of new latents, if there are any,
-    are found."""
+    """Set `large` from `small`; `sampler` gives pictures in which to find the directions of new latents, if any."""
     before, after = small.config.latents, large.config.latents
     old = small.state_dict()
     for name, target in large.named_parameters():
