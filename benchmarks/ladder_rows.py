@@ -210,7 +210,7 @@ LADDER = (
         },
     ),
     Row(
-        "means-of-1/32",
+        "coarse-means",
         "means in 1/32 of a latent, not 1/512",
         "prior",
         patches={"vaecodec.model.vae.MEAN_UNIT": 32, "vaecodec.model.prior.MEAN_UNIT": 32},

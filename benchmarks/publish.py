@@ -187,10 +187,10 @@ def training_ladder() -> str:
     rows = []
     for row in ladder["rows"]:
         rates = ("" if rate is None else f"{rate:+.2f}" for rate in row["bd_rate"].values())
-        rows.append([row["name"], row["what"], str(row["steps"]), *rates])
-    return f"""{ladder["minutes"]:g} minutes of one thread a row. BD-rate (%) over all eight rates, the lower and the upper four.
+        rows.append([row["part"], row["name"], row["what"], str(row["steps"]), *rates])
+    return f"""{ladder["minutes"]:g} minutes of one thread a row; BD-rate (%) over all eight rates, the lower and the upper four.
 
-{table(["row", "what", "steps", "all", "low", "high"], rows)}"""
+{table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
 
 
 SECTIONS = {

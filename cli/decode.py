@@ -17,6 +17,7 @@ from vaecodec.cli.options import (
     output_path,
     progress_bar,
     say,
+    summary,
     write_target,
 )
 from vaecodec.codec import Codec, Damage
@@ -104,12 +105,10 @@ def decode(
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)
-    pixels = picture.width * picture.height
     # The size of the file says nothing about the rate of a part or a preview.
-    sizes = (
-        "" if region or scale != "1" else f", {opened.size} -> {len(encoded)} bytes, {opened.size * 8 / pixels:.3f} bpp"
-    )
-    say(quiet, f"{picture.width}x{picture.height}{sizes}, {time.perf_counter() - started:.2f} s")
+    part = bool(region) or scale != "1"
+    text = f"{picture.width}x{picture.height}" if part else summary(picture, opened.size, len(encoded), opened.size)
+    say(quiet, f"{text}, {time.perf_counter() - started:.2f} s")
     if damage:
         click.echo(f"vaecodec: {_losses(picture, damage)}", err=True)
         sys.exit(DAMAGED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -13,14 +12,17 @@ from vaecodec.cli.folder import folder_options, one_output, run_folder
 from vaecodec.cli.options import (
     check_target,
     codec_options,
+    coded_source,
     output_path,
     progress_bar,
     say,
+    summary,
     write_target,
 )
 from vaecodec.codec import Codec
+from vaecodec.files import Source
 from vaecodec.folders import SUFFIX, Task
-from vaecodec.picture import to_picture
+from vaecodec.picture import to_array, to_picture
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
@@ -78,22 +80,19 @@ def encode(
     target = output_path(source, target, SUFFIX)
     check_target(source, target, force)
     started = time.perf_counter()
-    picture = to_picture(sys.stdin.buffer.read() if source == "-" else source, max_pixels)
+    with Source(coded_source(source)) as opened:
+        content, size = opened.read(0, opened.size), opened.size
+    picture = to_picture(content, max_pixels)
     codec = Codec(model, backend, device, threads, max_pixels, tile_log2=TILES[tile])
     with progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:
         say(quiet, f"note: {note}")
+    seconds = time.perf_counter() - started
     report = ""
     if verify:
-        decoded = codec.decode_picture(data)
-        error = np.square(decoded.rgb.astype(np.float32) - picture.rgb).mean(dtype=np.float64)
+        decoded = codec.decode_array(data).astype(np.float32)
+        error = np.square(decoded - to_array(picture)).mean(dtype=np.float64)
         report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
     write_target(target, data, force)
-    raw = picture.rgb.size // (3 if picture.gray else 1) + (0 if picture.alpha is None else picture.alpha.size)
-    pixels = picture.width * picture.height
-    say(
-        quiet,
-        f"{picture.width}x{picture.height}, {raw} -> {len(data)} bytes, {len(data) * 8 / pixels:.3f} bpp, "
-        f"ratio {raw / len(data):.1f}, {time.perf_counter() - started:.2f} s{report}",
-    )
+    say(quiet, f"{summary(picture, size, len(data), len(data))}, {seconds:.2f} s{report}")

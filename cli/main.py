@@ -74,6 +74,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
 
 
 def _interrupted() -> None:
@@ -82,5 +84,5 @@ def _interrupted() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"vaecodec: {message}", err=True)
+    click.echo("vaecodec: " + " ".join(message.splitlines()), err=True)
     sys.exit(1)

@@ -13,8 +13,8 @@ import click
 
 from vaecodec.bitstream.container import MAX_METADATA
 from vaecodec.errors import VaecodecError
-from vaecodec.files import is_url, write_whole
-from vaecodec.picture import MAX_PIXELS
+from vaecodec.files import local_path, url_exists, write_whole
+from vaecodec.picture import MAX_PIXELS, Picture
 from vaecodec.runtime import BACKENDS
 
 
@@ -47,7 +47,13 @@ metadata_option = click.option(
 
 def coded_source(source: str) -> str | BinaryIO:
     """What a Source is made of: the path, or standard input for "-"."""
-    return sys.stdin.buffer if source == "-" else source
+    return standard_input() if source == "-" else source
+
+
+def standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise VaecodecError("standard input is closed")
+    return sys.stdin.buffer
 
 
 @contextmanager
@@ -79,10 +85,16 @@ def output_path(source: str, target: str | None, suffix: str) -> str:
 
 def check_target(source: str, target: str, force: bool) -> None:
     """Fail early, before any work, where the output cannot be written."""
-    if target == "-" or is_url(target):
+    if target == "-":
         return
-    path = Path(target)
-    if source != "-" and path.exists() and Path(source).exists() and path.samefile(source):
+    path, origin = local_path(target), local_path(source)
+    if path is None:
+        if source == target:
+            raise VaecodecError(f"input and output are the same file: {target}")
+        if not force and url_exists(target):
+            raise VaecodecError(f"{target} exists already; use -f to overwrite it")
+        return
+    if source != "-" and origin is not None and path.exists() and origin.exists() and path.samefile(origin):
         raise VaecodecError(f"input and output are the same file: {target}")
     if path.is_dir():
         raise VaecodecError(f"cannot write {target}: it is a folder")
@@ -95,10 +107,20 @@ def check_target(source: str, target: str, force: bool) -> None:
 def write_target(target: str, data: bytes, force: bool) -> None:
     """Write to a path, whole or not at all, or to standard output for "-"."""
     if target == "-":
+        if sys.stdout is None:
+            raise VaecodecError("standard output is closed")
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
         write_whole(target, data, overwrite=force)
+
+
+def summary(picture: Picture, before: int, after: int, coded: int) -> str:
+    """Dimensions, bytes in and out, bits a pixel, and how many raw bytes there are for each of the coded ones."""
+    pixels = picture.width * picture.height
+    raw = pixels * ((1 if picture.gray else 3) + (picture.alpha is not None))
+    sizes = f"{before} -> {after} bytes, {coded * 8 / pixels:.3f} bpp, ratio {raw / coded:.1f}"
+    return f"{picture.width}x{picture.height}, {sizes}"
 
 
 def say(quiet: bool, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def train(
 
     Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, among themselves
     try:
         import torch
 

@@ -45,14 +45,50 @@ def coded(picture_file: Path) -> Path:
 
 def test_default_names_summary_and_quiet(picture_file: Path, picture: np.ndarray) -> None:
     summary = ok("encode", picture_file, "--verify").stderr.decode()
-    assert "130x96, 37440 -> " in summary
-    assert "bpp" in summary
+    path = picture_file.with_suffix(".vaec")
+    assert f"130x96, {picture_file.stat().st_size} -> {path.stat().st_size} bytes, " in summary
+    ratio = f" bpp, ratio {130 * 96 * 3 / path.stat().st_size:.1f}, "
+    assert ratio in summary
     assert "PSNR" in summary
     assert len(summary.splitlines()) == 1
-    path = picture_file.with_suffix(".vaec")
     picture_file.unlink()
     assert ok("decode", path, "-Q").stderr == b""
+    assert ratio in ok("decode", path, "other.png", cwd=path.parent).stderr.decode()
     assert np.asarray(Image.open(picture_file)).shape == picture.shape
+
+
+def test_verify_measures_what_a_gray_file_shows(picture_file: Path, picture: np.ndarray) -> None:
+    gray = picture_file.with_name("gray.png")
+    Image.fromarray(picture[:, :, 0]).save(gray)
+    reported = float(ok("encode", gray, "--verify").stderr.split(b"PSNR ")[1].split()[0])
+    ok("decode", gray.with_suffix(".vaec"), "shown.png", cwd=gray.parent)
+    shown = np.asarray(Image.open(gray.with_name("shown.png"))).astype(float)
+    assert abs(10 * np.log10(255**2 / np.square(shown - picture[:, :, 0]).mean()) - reported) < 0.01
+
+
+def test_files_named_by_url_are_kept_too(picture_file: Path) -> None:
+    kept = picture_file.with_name("kept.vaec")
+    kept.write_bytes(b"kept")
+    assert "exists already" in fails("encode", picture_file, kept.as_uri())
+    assert "same file" in fails("encode", picture_file, picture_file.as_uri(), "-f")
+    assert kept.read_bytes() == b"kept"
+    ok("encode", picture_file, kept.as_uri(), "-f")
+    assert json.loads(ok("info", kept, "--json").stdout)["width"] == 130
+
+
+def test_errors_of_the_system_are_one_line(picture_file: Path) -> None:
+    assert "File name too long" in fails("encode", picture_file, "a" * 300)
+    assert "File name too long" in fails("decode", "a" * 300)
+    assert "ne\nw" not in fails("encode", picture_file.with_name("ne\nw.png"))
+    closed = [sys.executable, "-m", "vaecodec", "encode", str(picture_file), "-"]
+    result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *closed], capture_output=True)
+    assert (result.returncode, result.stderr) == (1, b"vaecodec: standard output is closed\n")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run(closed, stdout=full, stderr=subprocess.PIPE)
+        assert result.returncode == 1
+        assert b"No space left" in result.stderr
+        assert b"Traceback" not in result.stderr
 
 
 def test_pipes(picture_file: Path, picture: np.ndarray) -> None:

@@ -52,10 +52,62 @@ def test_palette_with_transparency_keeps_alpha(picture: np.ndarray) -> None:
     assert set(np.unique(result.alpha)) == {0, 255}
 
 
+def _png(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def test_a_transparent_gray_level_becomes_alpha() -> None:
+    for samples, level in (
+        (np.array([[7, 8], [9, 7]], np.uint8), 7),
+        (np.array([[500, 600], [0, 500]], np.uint16), 500),
+        (np.array([[True, False], [False, True]]), 1),
+    ):
+        result = to_picture(_png(Image.fromarray(samples), transparency=level))
+        assert result.gray
+        assert result.alpha is not None
+        assert result.alpha.tolist() == [[0, 255], [255, 0]]
+
+
+def test_sixteen_bits_in_any_format_are_noted() -> None:
+    assert to_picture(b"P6 2 2 65535\n" + bytes(24)).notes == to_picture(b"P5 2 2 65535\n" + bytes(8)).notes
+    assert "16-bit" in to_picture(b"P6 2 2 65535\n" + bytes(24)).notes[0]
+    assert to_picture(b"P6 2 2 100\n" + bytes(12)).notes == []
+
+
+def test_errors_of_images_that_load_late_are_ours(picture: np.ndarray) -> None:
+    with pytest.raises(ImageError, match="truncated"):
+        to_picture(Image.open(io.BytesIO(_png(Image.fromarray(picture))[:3000])))
+    closed = Image.fromarray(picture)
+    closed.close()
+    with pytest.raises(ImageError, match="closed"):
+        to_picture(closed)
+
+
+def test_exif_of_tiff(picture: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "maker", 6
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "TIFF", exif=exif)
+    result = to_picture(buffer.getvalue())
+    assert result.rgb.shape == (picture.shape[1], picture.shape[0], 3)
+    kept = Image.Exif()
+    kept.load(result.exif)
+    assert dict(kept) == {0x010F: "maker"}
+
+
+def test_gray_profile_never_on_rgb_pixels(picture: np.ndarray) -> None:
+    image = to_pil(Picture(picture, gray=True, icc=profile_of_space(b"GRAY")))
+    for suffix in (".webp", ".png", ".jpg"):
+        saved = Image.open(io.BytesIO(save_image(image, suffix)[0]))
+        assert ("icc_profile" in saved.info) == (saved.mode == "L")
+
+
 def test_arrays_and_tensors(picture: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(picture).permute(2, 0, 1)
-    for image in (picture, tensor, tensor.float() / 255):
+    for image in (picture, tensor, tensor.float() / 255, tensor.double() / 255):
         assert np.array_equal(to_picture(image).rgb, picture)
     gray = to_picture(picture[:, :, 0])
     assert gray.gray

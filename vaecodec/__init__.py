@@ -1,16 +1,22 @@
-"""vaecodec: a neural lossy image codec. `encode(image, quality) -> bytes`, `decode(bytes) -> PIL image`."""
+"""vaecodec: a neural lossy image codec. `encode(image, quality) -> bytes`, `decode(bytes) -> PIL image`.
+
+What is heavy is imported when it is first used, so that the command can answer Ctrl-C from its first moment.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from vaecodec.codec import Codec
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
-from vaecodec.inspection import inspect
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vaecodec.codec import Codec
+    from vaecodec.inspection import inspect
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,11 +30,18 @@ __all__ = [
     "encode",
     "inspect",
 ]
+_LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
 
 
 @functools.lru_cache(maxsize=4)
 def _codec(model: str | Path | None) -> Codec:
-    return Codec(model)
+    return __getattr__("Codec")(model)
 
 
 def encode(image: Any, quality: float = 50, model: str | Path | None = None) -> bytes:

@@ -20,6 +20,19 @@ def is_url(path: Any) -> bool:
     return isinstance(path, str) and "://" in path
 
 
+def local_path(path: str | os.PathLike) -> Path | None:
+    """The path of a file on this machine, file:// URLs included; None for other URLs."""
+    if is_url(path):
+        return Path(str(path)[len("file://") :]) if str(path).startswith("file://") else None
+    return Path(path)
+
+
+def url_exists(url: str) -> bool:
+    with _storage_of(url, "look for") as fsspec:
+        system, name = fsspec.core.url_to_fs(url)
+        return system.exists(name)
+
+
 @contextmanager
 def _storage_of(url: str, action: str) -> Iterator[ModuleType]:
     """fsspec, with everything that it raises turned into a VaecodecError."""
@@ -125,30 +138,33 @@ def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -
 
     Without `overwrite` an existing file is refused.
     """
-    if is_url(path):
+    target = local_path(path)
+    if target is None:
+        if not overwrite and url_exists(str(path)):
+            raise VaecodecError(f"{path} exists already; use -f to overwrite it")
         with _storage_of(str(path), "write") as fsspec, fsspec.open(path, "wb") as file:
             file.write(data)  # object stores show a new object when it is closed
         return
-    path = Path(path)
+    try:
+        _write_file(target, data, overwrite)
+    except OSError as error:
+        raise VaecodecError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
     if path.is_file() and not overwrite:
         raise VaecodecError(f"{path} exists already; use -f to overwrite it")
     if path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
         if path.is_dir():
             raise VaecodecError(f"cannot write {path}: it is a folder")
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise VaecodecError(f"cannot write {path}: {error.strerror or error}") from error
+        path.write_bytes(data)
         return
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
     try:
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise VaecodecError(f"cannot write {path}: {error.strerror or error}") from error
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def remove_partials(paths: Collection[Path]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 from vaecodec.files import Source, is_url
@@ -19,6 +21,14 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".t
 """What counts as an image file in a folder."""
 MAX_PIXELS = 1 << 27
 """Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
+EXIF_TAGS = {
+    *(ExifTags.Base[name] for name in ("ImageDescription", "Make", "Model", "XResolution", "YResolution")),
+    *(ExifTags.Base[name] for name in ("ResolutionUnit", "Software", "DateTime", "Artist", "Copyright")),
+}
+"""Tags of the first directory that are kept of files which mix EXIF with the layout of their samples. The orientation
+is not among them: it is applied."""
+EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 
 
 @dataclass
@@ -57,7 +67,8 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
     path or bytes of an image file -> Picture. Raises ImageError for anything else."""
     if isinstance(image, Image.Image):
-        return _from_pil(image, max_pixels)
+        with _image_errors("the image"):
+            return _from_pil(image, max_pixels)
     if isinstance(image, np.ndarray):
         return _from_array(image, max_pixels)
     if hasattr(image, "detach") and hasattr(image, "cpu"):
@@ -75,12 +86,18 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def _from_file(source: Any, name: str, max_pixels: int) -> Picture:
+    with _image_errors(name), warnings.catch_warnings():
+        # Our own limit replaces Pillow's warning; Pillow's hard limit stays.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(source) as image:
+            return _from_pil(image, max_pixels)
+
+
+@contextmanager
+def _image_errors(name: str) -> Iterator[None]:
+    """What Pillow raises for images that it cannot read or load, as an ImageError."""
     try:
-        with warnings.catch_warnings():
-            # Our own limit replaces Pillow's warning; Pillow's hard limit stays.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
-                return _from_pil(image, max_pixels)
+        yield
     except ImageError:
         raise
     except FileNotFoundError as error:
@@ -102,9 +119,9 @@ def _from_array(array: NDArray, max_pixels: int) -> Picture:
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4:
         raise ImageError(f"an array must have shape (H, W) or (H, W, 1-4), not {array.shape}")
     check_pixels(array.shape[1], array.shape[0], max_pixels)
-    if array.dtype == np.uint16:
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # in either order of the bytes
         array = _eight_bit(array)
-        notes.append("16-bit samples rounded to 8 bits")
+        notes.append(SIXTEEN_BITS)
     if array.dtype != np.uint8:
         raise ImageError(f"an array must be uint8 or uint16, not {array.dtype}")
     channels = array.shape[2]
@@ -114,7 +131,8 @@ def _from_array(array: NDArray, max_pixels: int) -> Picture:
 
 
 def _tensor_to_array(tensor: Any) -> NDArray:
-    array = tensor.detach().cpu().numpy()
+    tensor = tensor.detach().cpu()
+    array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # numpy has no bfloat16
     if array.ndim == 3:
         array = array.transpose(1, 2, 0)
     if array.dtype.kind == "f":
@@ -134,11 +152,11 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     notes = []
     if getattr(image, "n_frames", 1) > 1:
         notes.append("only the first frame is kept")
-    if image.format == "PNG" and any("16B" in str(tile[3]) for tile in getattr(image, "tile", ())):
-        notes.append("16-bit samples rounded to 8 bits")
+    if any(_sixteen_bit(tile[3]) for tile in getattr(image, "tile", ())):
+        notes.append(SIXTEEN_BITS)
     exif, icc, xmp, image = *_metadata(image), ImageOps.exif_transpose(image)
-    if exif is not None:
-        exif = image.info.get("exif")  # transposing has reset the orientation in it
+    if exif is not None and "exif" in image.info:
+        exif = image.info["exif"]  # transposing has reset the orientation in it
     if xmp is not None:
         xmp = _xmp(image)
     image, more, profile_fits = _to_eight_bit_mode(image, icc)
@@ -150,9 +168,30 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
 
 
 def _metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
-    exif = image.info.get("exif")
     icc = image.info.get("icc_profile")
-    return (exif if isinstance(exif, bytes) else None, icc if isinstance(icc, bytes) and icc else None, _xmp(image))
+    return _exif(image), icc if isinstance(icc, bytes) and icc else None, _xmp(image)
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif
+    # TIFF, and PNG as ImageMagick writes it, have the tags elsewhere: kept are those that speak of the picture.
+    found, kept = image.getexif(), Image.Exif()
+    for tag in found.keys() & EXIF_TAGS:
+        kept[tag] = found[tag]
+    directories = {number: values for number in EXIF_DIRECTORIES if (values := found.get_ifd(number))}
+    for number, values in directories.items():
+        kept.get_ifd(number).update(values)
+    return kept.tobytes() if len(kept) or directories else None
+
+
+def _sixteen_bit(arguments: Any) -> bool:
+    """Whether the arguments of Pillow's decoder say that the file has samples of more than 8 bits."""
+    parts = arguments if isinstance(arguments, tuple) else (arguments,)
+    return any(isinstance(part, str) and ";16" in part for part in parts) or (
+        len(parts) == 2 and isinstance(parts[1], int) and parts[1] > 255  # PPM: mode and largest value
+    )
 
 
 def _xmp(image: Image.Image) -> bytes | None:
@@ -169,12 +208,15 @@ def _to_eight_bit_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Ima
             samples = np.asarray(image)
             if mode == "F" or samples.max(initial=0) > 65535 or samples.min(initial=0) < 0:
                 raise ImageError(f"images with samples of mode {mode} beyond 16 bits are not supported")
-            image, notes = Image.fromarray(_eight_bit(samples)), ["16-bit samples rounded to 8 bits"]
-        elif mode == "1":
-            image = image.convert("L")
-        elif "transparency" in image.info:
-            image = image.convert("LA")
-        return image, notes, space == b"GRAY"
+            gray, notes = Image.fromarray(_eight_bit(samples)), [SIXTEEN_BITS]
+        else:
+            gray = image.convert("L") if mode == "1" else image
+            samples = np.asarray(gray)
+        see_through = image.info.get("transparency")
+        if mode != "LA" and isinstance(see_through, int):  # the one gray level that is transparent
+            see_through = 255 * (see_through > 0) if mode == "1" else see_through
+            gray.putalpha(Image.fromarray(np.where(samples == see_through, 0, 255).astype(np.uint8)))
+        return gray, notes, space == b"GRAY"
     if mode == "La":
         return image.convert("LA"), notes, space == b"GRAY"
     if mode == "CMYK":
@@ -241,6 +283,8 @@ def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
         image = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
     if image_format in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = 95
+    if image_format == "WEBP" and image.mode in ("L", "LA"):  # it has no gray pixels that a gray profile could describe
+        options.pop("icc_profile", None)
     buffer = io.BytesIO()
     try:
         image.save(buffer, image_format, **options)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ MAX_LOG2 = 12 * OCTAVE
 
 def quality_units(quality: float) -> int:
     """Quality 1..100 (fractions allowed) -> the integer that the file stores, in 1/QUALITY_UNIT."""
-    if not isinstance(quality, int | float) or not math.isfinite(quality) or not QUALITY_MIN <= quality <= QUALITY_MAX:
+    if not isinstance(quality, Real) or not math.isfinite(quality) or not QUALITY_MIN <= quality <= QUALITY_MAX:
         raise VaecodecError(f"quality must be a number from {QUALITY_MIN} to {QUALITY_MAX}, not {quality}")
     return round(quality * QUALITY_UNIT)
 
