@@ -76,7 +76,7 @@ class File:
             table = [(self.take(1)[0], self.varint(1 << 28)) for _ in range(self.varint(255))]
         kinds = [kind for kind, _ in table]
         check(len(set(kinds)) == len(kinds), "a type twice")
-        check(all(kind == 1 or kind >= 128 for kind in kinds), "unknown critical section")
+        check(all(kind in (1, 2) or kind >= 128 for kind in kinds), "unknown critical section")
         plain = not (tiled or with_sections)
         sizes = []
         for _ in self.tiles():
@@ -93,6 +93,7 @@ class File:
             check(latent >= 0 and latent % 4 == 0, "whole words")
             both = self.part(hyper + latent, start if plain else self.at)
             self.streams.append((both[:hyper], both[hyper:]))
+        check(2 not in self.sections or not any(map(any, self.streams)), "pixels or streams")
         check(self.at == len(data), "the file ends after its last group")
 
     def take(self, count: int) -> bytes:
@@ -291,6 +292,7 @@ def decode_latents(data: bytes, model_data: bytes) -> np.ndarray:
     """The latents y of the image (M, H/16, W/16); raises FormatError."""
     model = Model(model_data)
     file = File(data, model.identity)
+    check(2 not in file.sections, "no latents")
     group = Group(model, file.quality)
     y = np.zeros((model.config["latents"], *file.latent_size()), np.int64)
     for (rows, columns), streams in zip(file.tiles(), file.streams, strict=True):
@@ -302,6 +304,10 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
     """Section 7: the image (H, W) or (H, W, 3), without alpha, which is returned by decode_alpha."""
     model = Model(model_data)
     file = File(data, model.identity)
+    if 2 in file.sections:
+        pixels = np.asarray(Image.open(io.BytesIO(file.sections[2])), np.int64)
+        check(pixels.shape == (file.height, file.width, 3), "pixels of another size")
+        return pixels[:, :, 0] if file.gray else pixels
     group, tensors = Group(model, file.quality), model.tensors
     y = decode_latents(data, model_data)
     weight = group.f / 65536

@@ -28,6 +28,7 @@ from vaecodec.bitstream.container import (
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
+from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.parallel import Workers
 from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, to_array, to_picture, to_pil
 from vaecodec.prior import Integers
@@ -40,6 +41,8 @@ from vaecodec.windows import Region, analyse_tile, synthesise
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
+SECTION_COST = 16
+"""About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
@@ -62,7 +65,8 @@ class Codec:
     model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
     it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
     device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
-    on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block.
+    on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block. lossless: keep images as they are
+    where that takes fewer bytes than their latents (text, drawings, patterns).
     """
 
     def __init__(
@@ -74,12 +78,15 @@ class Codec:
         max_pixels: int = MAX_PIXELS,
         max_metadata: int = MAX_METADATA,
         tile_log2: int = TILE_LOG2,
+        lossless: bool = True,
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
+        self._arguments |= {"lossless": lossless}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
+        self.lossless = lossless
         self.timing = Timing()
         self._name = model
         self._backend = (backend, device)
@@ -148,6 +155,10 @@ class Codec:
 
         groups = list(self._workers.map(encode_tile, range(len(header.grid)), progress))
         sections = {kind: deflate(data) for kind, name in METADATA if (data := getattr(picture, name))}
+        limit = sum(len(stream) for streams in groups for stream in streams) - SECTION_COST
+        if self.lossless and (pixels := lossless_if_smaller(picture.rgb, limit)):
+            groups = [Streams(b"", b"")] * len(groups)
+            sections = {Section.PIXELS: pixels} | sections
         if picture.alpha is not None:
             sections = {Section.ALPHA: alpha_to_png(picture.alpha)} | sections
         return write_container(header, groups, sections)
@@ -191,6 +202,11 @@ class Codec:
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels)
             header, grid = container.header, container.header.grid
+            if Section.PIXELS in container.sections:
+                picture = self._decode(container, None, None, progress)
+                rgb = np.asarray(Image.fromarray(picture.rgb).reduce(8))
+                alpha = None if picture.alpha is None else np.asarray(Image.fromarray(picture.alpha).reduce(8))
+                return Picture(rgb, alpha, header.gray)
             coder = self._coder(self._model_for(header.model), header.quality, len(grid))
             rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
@@ -223,9 +239,26 @@ class Codec:
         self, container: Container, region: Region | None, damage: Damage | None, progress: Progress | None
     ) -> Picture:
         header = container.header
-        model = self._model_for(header.model)
-        coder = self._coder(model, header.quality, len(header.grid))
         area = pixel_area(header, region)
+        if Section.PIXELS in container.sections:
+            rgb = read_lossless(container.section(Section.PIXELS), header.width, header.height)[area]
+        else:
+            rgb = self._decode_groups(container, area, damage, progress)
+        picture = Picture(np.ascontiguousarray(rgb), gray=header.gray)
+        for kind in container.sections.keys() - {Section.PIXELS}:
+            try:
+                self._attach(picture, container, kind, area)
+            except FormatError:
+                if damage is None:
+                    raise
+                damage.sections.append(kind.name.lower())
+        return picture
+
+    def _decode_groups(
+        self, container: Container, area: tuple[slice, slice], damage: Damage | None, progress: Progress | None
+    ) -> NDArray[np.uint8]:
+        header = container.header
+        coder = self._coder(self._model_for(header.model), header.quality, len(header.grid))
 
         def decode_group(index: int) -> NDArray[np.float32] | None:
             tile = header.grid.tiles[index]
@@ -244,15 +277,7 @@ class Codec:
             damage.pixels = lost
             if len(damage.groups) == damage.groups_total:
                 raise FormatError("no part of the image data is sound")
-        picture = Picture(rgb, gray=header.gray)
-        for kind in container.sections:
-            try:
-                self._attach(picture, container, kind, area)
-            except FormatError:
-                if damage is None:
-                    raise
-                damage.sections.append(kind.name.lower())
-        return picture
+        return rgb
 
     def _attach(self, picture: Picture, container: Container, kind: Section, area: tuple[slice, slice]) -> None:
         """Decode a section into the picture."""
@@ -269,6 +294,8 @@ class Codec:
         """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels)
+            if Section.PIXELS in container.sections:
+                raise FormatError("the file keeps its pixels as they were: it has no latents")
             grid, model = container.header.grid, self._model_for(container.header.model)
             coder = self._coder(model, container.header.quality, len(grid))
             values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)

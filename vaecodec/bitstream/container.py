@@ -27,6 +27,7 @@ class Section(IntEnum):
     """Section types; from OPTIONAL on a decoder may skip what it does not know."""
 
     ALPHA = 1
+    PIXELS = 2
     OPTIONAL = 128
     EXIF = 129
     ICC = 130
@@ -202,6 +203,8 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
         if kind is not None:
             sections[kind] = _Part(at, size)
         at += size + CHECKSUM_BYTES
+    if Section.PIXELS in sections and any(map(any, sizes)):
+        raise FormatError("the file has both pixels and coded groups")
     groups = []
     for hyper, latent in sizes:
         if latent < 0 or latent % 4:
