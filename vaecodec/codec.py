@@ -62,7 +62,7 @@ class Codec:
     model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
     it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
     device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
-    on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block.
+    and max_metadata bytes of one EXIF, ICC or XMP block, on both sides.
     """
 
     def __init__(
@@ -133,6 +133,10 @@ class Codec:
         return self.encode_picture(to_picture(image, self.max_pixels), quality)
 
     def encode_picture(self, picture: Picture, quality: float = 50, progress: Progress | None = None) -> bytes:
+        for _, name in METADATA:
+            if len(getattr(picture, name) or b"") > self.max_metadata:  # decoders would refuse the file
+                size = len(getattr(picture, name))
+                raise ImageError(f"the {name} block has {size} bytes, more than {self.max_metadata} (--max-metadata)")
         header = Header(
             picture.width,
             picture.height,
@@ -195,9 +199,8 @@ class Codec:
             rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
             def decode_group(index: int) -> None:
-                tile = grid.tiles[index]
-                values = coder.decode(container.group(index), tile.height, tile.width)
-                rgb[tile.times(2).slices] = coder.preview(coder.prior.dequantise(values))
+                values = _decode_group(coder, container, index)
+                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))
 
             for _ in self._workers.map(decode_group, range(len(grid)), progress):
                 pass
@@ -228,9 +231,8 @@ class Codec:
         area = pixel_area(header, region)
 
         def decode_group(index: int) -> NDArray[np.float32] | None:
-            tile = header.grid.tiles[index]
             try:
-                values = coder.decode(container.group(index), tile.height, tile.width)
+                values = _decode_group(coder, container, index)
             except FormatError:
                 if damage is None:
                     raise
@@ -274,11 +276,19 @@ class Codec:
             values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
             def decode_group(index: int) -> None:
-                tile = grid.tiles[index]
-                values[(slice(None), *tile.slices)] = coder.decode(container.group(index), tile.height, tile.width)
+                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, container, index)
 
             list(self._workers.map(decode_group, range(len(grid))))
             return values
+
+
+def _decode_group(coder: GroupCoder, container: Container, index: int) -> Integers:
+    """Quantised latents of a group; raises FormatError naming it if it is damaged or invalid."""
+    tile, streams = container.header.grid.tiles[index], container.group(index)
+    try:
+        return coder.decode(streams, tile.height, tile.width)
+    except FormatError as error:
+        raise FormatError(f"{container.group_name(index)}: {error}") from error
 
 
 def _codec_of(arguments: dict[str, Any]) -> Codec:
