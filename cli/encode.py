@@ -13,6 +13,7 @@ from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
+    metadata_option,
     output_path,
     progress_bar,
     say,
@@ -48,6 +49,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 )
 @folder_options
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
+@metadata_option
 @codec_options
 def encode(
     source: str,
@@ -59,6 +61,7 @@ def encode(
     jobs: int | None,
     resume: bool,
     verify: bool,
+    max_metadata: int,
     model: str | None,
     backend: str | None,
     device: str | None,
@@ -74,7 +77,7 @@ def encode(
     target = one_output(target, output)
     if Path(source).is_dir():
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
-        options |= {"max_pixels": max_pixels, "tile_log2": TILES[tile]}
+        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
         return
     target = output_path(source, target, SUFFIX)
@@ -83,7 +86,7 @@ def encode(
     with Source(coded_source(source)) as opened:
         content, size = opened.read(0, opened.size), opened.size
     picture = to_picture(content, max_pixels)
-    codec = Codec(model, backend, device, threads, max_pixels, tile_log2=TILES[tile])
+    codec = Codec(model, backend, device, threads, max_pixels, max_metadata, TILES[tile])
     with progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:

@@ -6,16 +6,17 @@ import json
 
 import click
 
-from vaecodec.cli.options import coded_source
+from vaecodec.cli.options import coded_source, pixels_option
 from vaecodec.inspection import inspect
 
 
 @click.command()
 @click.argument("source", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(source: str, as_json: bool) -> None:
+@pixels_option
+def info(source: str, as_json: bool, max_pixels: int) -> None:
     """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
-    facts = inspect(coded_source(source))
+    facts = inspect(coded_source(source), max_pixels)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return

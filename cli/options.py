@@ -17,6 +17,10 @@ from vaecodec.files import local_path, url_exists, write_whole
 from vaecodec.picture import MAX_PIXELS, Picture
 from vaecodec.runtime import BACKENDS
 
+pixels_option = click.option(
+    "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
+)
+
 
 def codec_options(command: Callable) -> Callable:
     """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""
@@ -25,9 +29,7 @@ def codec_options(command: Callable) -> Callable:
         click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
-        click.option(
-            "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
-        ),
+        pixels_option,
         click.option("-f", "--force", is_flag=True, help="Overwrite an existing output."),
         click.option("-Q", "--quiet", is_flag=True, help="Print errors only."),
     ]

@@ -8,6 +8,7 @@ Whatever a mutant is, the answer must be an image or a VaecodecError, soon, and 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
 import time
 import zlib
@@ -20,13 +21,17 @@ import numpy as np
 from make_golden import FOLDER, TINY
 
 import vaecodec
-from vaecodec.bitstream.container import Section, Streams, read_container, write_container
+from vaecodec.bitstream.container import Section, Streams, deflate, read_container, write_container
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder
+from vaecodec.picture import save_image
 
 MAX_PIXELS = 1 << 16
 LIMIT = 1.5
 """Seconds: 1 beyond the honest decode time of MAX_PIXELS with the tiny model (0.1 s alone, more on a busy machine)."""
+GROWTH = 64
+"""MiB by which the peak memory of the process may grow over all executions."""
+SUFFIXES = (".png", ".jpg", ".webp", ".tiff", ".avif")
 INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 
 
@@ -40,6 +45,15 @@ class Fuzzer:
         self.outcomes: Counter[str] = Counter()
         self.slowest, self.slowest_seed = 0.0, 0
         self._symbols = False
+        for seed in self.seeds:  # what honest files take, Pillow's plugins included
+            for suffix in SUFFIXES:
+                save_image(self.codec.decode(seed), suffix)
+        self._peak = peak_memory()
+
+    @property
+    def growth(self) -> float:
+        """MiB by which mutants have raised the peak memory of the process."""
+        return peak_memory() - self._peak
 
     def run(self, seed: int) -> None:
         """One execution; any exception but VaecodecError is a crash."""
@@ -72,6 +86,8 @@ class Fuzzer:
             self.codec.salvage(data)
         elif kind == 1:
             self.codec.decode(data, tuple(int(n) for n in random.integers(0, 80, 4)))
+        elif kind < 5:
+            save_image(self.codec.decode(data), SUFFIXES[random.integers(len(SUFFIXES))])
         else:
             self.codec.decode(data)
 
@@ -100,16 +116,26 @@ class Fuzzer:
                 header = replace(header, width=side) if random.random() < 0.5 else replace(header, height=side)
             elif sections:
                 kind = list(sections)[random.integers(len(sections))]
-                sections[kind] = _bytes(random, sections[kind])
+                if kind != Section.ALPHA and random.random() < 0.5:
+                    with contextlib.suppress(zlib.error):  # what is deflated, behind a good checksum of zlib
+                        sections[kind] = deflate(_bytes(random, zlib.decompress(sections[kind])))
+                else:
+                    sections[kind] = _bytes(random, sections[kind])
             else:
                 kind = list(Section)[random.integers(len(Section))]
-                sections[kind] = random.bytes(random.integers(0, 40))
+                payload = random.bytes(random.integers(0, 40))
+                sections[kind] = deflate(payload) if random.random() < 0.5 else payload
         try:
             while len(groups) < len(header.grid):
                 groups.append(groups[-1])
         except vaecodec.FormatError:  # the mutant needs or has tiles against the rules: the decoder must notice
             pass
         return write_container(header, groups, sections)
+
+
+def peak_memory() -> float:
+    """Of this process since its start, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _words(random: np.random.Generator, stream: bytes) -> bytes:
@@ -157,10 +183,10 @@ def main() -> None:
         except Exception:
             Path(f"crash-{seed}.vaec").write_bytes(fuzzer.mutant(np.random.default_rng(seed)))
             raise
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{fuzzer.executions} executions in {time.monotonic() - started:.0f} s, {fuzzer.reached} reached the symbols")
     print(f"outcomes: {dict(fuzzer.outcomes)}")
-    print(f"slowest {fuzzer.slowest:.3f} s (seed {fuzzer.slowest_seed}), peak memory {peak:.0f} MiB")
+    print(f"slowest {fuzzer.slowest:.3f} s (seed {fuzzer.slowest_seed})")
+    print(f"peak memory {peak_memory():.0f} MiB, {fuzzer.growth:.0f} of them for mutants")
 
 
 if __name__ == "__main__":

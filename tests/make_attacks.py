@@ -37,9 +37,9 @@ def header(flags: int = 0, sizes: bytes = b"\x20\x20", quality: int = 5000, mode
     return b"VAEC\x02" + bytes([flags]) + sizes + quality.to_bytes(2, "little") + model
 
 
-def png(image: Image.Image) -> bytes:
+def png(image: Image.Image, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, "PNG", **options)
     return buffer.getvalue()
 
 
@@ -110,9 +110,12 @@ def broken_contents() -> Iterator[tuple[str, bytes, str]]:
     yield "streams-exchanged", file(Streams(good.latent, good.hyper)), "longer than its symbols"
     yield "wider-than-its-streams", file(width=900, height=900), "longer than its symbols"
     yield "escape-bomb", escape_bomb(codec, head), ""
+    yield "exif-no-tiff", file(sections={Section.EXIF: deflate(b"xxxx")}), ""
+    yield "exif-no-directory", file(sections={Section.EXIF: deflate(b"II*\0")}), ""
     exif = {Section.EXIF: b"not deflated"}
     yield "exif-not-deflated", file(sections=exif), "metadata section is damaged"
     yield "exif-bomb", file(sections={Section.EXIF: deflate(bytes((1 << 24) + 1))}), "too large"
+    yield "xmp-bomb", file(sections={Section.XMP: deflate(bytes(1 << 27))}), "too large"
     yield "xmp-truncated", file(sections={Section.XMP: deflate(b"x" * 500)[:-5]}), "truncated"
     yield "icc-with-a-tail", file(sections={Section.ICC: deflate(b"icc") + b"tail"}), "foreign bytes"
     alpha = alpha_to_png(picture[:, :, 0])
@@ -123,7 +126,30 @@ def broken_contents() -> Iterator[tuple[str, bytes, str]]:
     huge = bytearray(alpha)
     huge[16:24] = (1 << 30).to_bytes(4, "big") * 2
     huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    for name, data in broken_alphas(alpha):
+        yield f"alpha-{name}", file(sections={Section.ALPHA: data}), "alpha section is damaged"
+    two_bits = png(Image.fromarray(picture[:, :, 0]).convert("L"), bits=2)
+    yield "alpha-of-two-bits", file(sections={Section.ALPHA: two_bits}), "does not fit"
     yield "alpha-bomb", file(sections={Section.ALPHA: bytes(huge)}), "does not fit|damaged"
+
+
+def broken_alphas(alpha: bytes) -> Iterator[tuple[str, bytes]]:
+    """Variants of a PNG of 50x40 pixels that common decoders put up with."""
+    signature, head, end = alpha[:8], alpha[8:33], alpha[-12:]
+
+    def chunk(kind: bytes, payload: bytes) -> bytes:
+        return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
+
+    flipped = bytearray(alpha)
+    flipped[-13] ^= 1  # the checksum of IDAT
+    rows = bytes(51 * 40)
+    yield "checksum", bytes(flipped)
+    yield "with-a-tail", alpha + b"tail"
+    yield "transparent", alpha[:33] + chunk(b"tRNS", b"\0\0") + alpha[33:]
+    yield "without-end", alpha[:-12]
+    yield "half-the-rows", signature + head + chunk(b"IDAT", zlib.compress(rows[: 51 * 20])) + end
+    yield "row-too-many", signature + head + chunk(b"IDAT", zlib.compress(rows + rows[:51])) + end
+    yield "stream-with-a-tail", signature + head + chunk(b"IDAT", zlib.compress(rows) + b"tail") + end
 
 
 def escape_bomb(codec: vaecodec.Codec, head: Header) -> bytes:

@@ -1,7 +1,7 @@
 """Writes golden streams: files whose latents must never change, with the hashes of their latents in golden.json.
 
 python tests/make_golden.py            # those of the shipped models, after their weights have changed
-python tests/make_golden.py --frozen   # those of the frozen tiny model: only with a new version of the format
+python tests/make_golden.py --frozen   # those of the frozen tiny model that are missing; the others are never rewritten
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pictures import generated_picture
 from PIL import Image, ImageCms
 
 import vaecodec
+from vaecodec.bitstream.container import Section, deflate, read_container, write_container
+from vaecodec.files import Source
 from vaecodec.runtime.store import shipped_models
 
 FOLDER = Path(__file__).parent / "golden"
@@ -55,6 +57,12 @@ def frozen() -> Iterator[tuple[str, bytes]]:
     yield "tiny-tiles", tiled.encode(generated_picture(200, 300, seed=3), 50)
     yield "tiny-tiles-wide", tiled.encode(generated_picture(20, 400, seed=4), 70)
     yield "tiny-tiles-alpha", tiled.encode(np.dstack([generated_picture(129, 140)] * 2)[:, :, :4], 40)
+    yield "tiny-gray-alpha", codec.encode(picture[:, :, 1:], 50)
+    yield "tiny-tiles-gray", tiled.encode(generated_picture(140, 260, seed=6)[:, :, 0], 50)
+    yield "tiny-tiles-256", vaecodec.Codec(TINY, tile_log2=8).encode(generated_picture(300, 270, seed=7), 50)
+    container = read_container(Source(codec.encode(picture, 50)), 1 << 20)
+    sections = {200: b"of a later writer", Section.XMP: deflate(b"<x:xmpmeta/>"), 128: b""}
+    yield "tiny-unknown-sections", write_container(container.header, [container.group(0)], sections)
 
 
 def shipped() -> Iterator[tuple[str, bytes]]:
@@ -72,11 +80,13 @@ def main() -> None:
     arguments = parser.parse_args()
     index = FOLDER / "golden.json"
     golden = json.loads(index.read_text()) if index.exists() else {}
-    old = {name for name in golden if name.startswith("tiny-") == arguments.frozen}
-    for name in old:
-        (FOLDER / f"{name}.vaec").unlink(missing_ok=True)
-        del golden[name]
+    if not arguments.frozen:
+        for name in [name for name in golden if not name.startswith("tiny-")]:
+            (FOLDER / f"{name}.vaec").unlink(missing_ok=True)
+            del golden[name]
     for name, data in frozen() if arguments.frozen else shipped():
+        if name in golden:
+            continue
         codec = vaecodec.Codec(TINY if arguments.frozen else None)
         (FOLDER / f"{name}.vaec").write_bytes(data)
         golden[name] = latents_hash(codec.decode_latents(data))

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import generated_picture
 from PIL import Image
+
+from vaecodec.bitstream.container import read_container
+from vaecodec.files import Source
 
 
 def vaecodec(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -125,6 +129,8 @@ def test_info_and_models(coded: Path) -> None:
     assert "latents" in text
     facts = json.loads(ok("info", coded, "--json").stdout)
     assert facts["bytes"] == coded.stat().st_size
+    assert "--max-pixels" in fails("info", coded, "--max-pixels", 130 * 96 - 1)
+    ok("info", coded, "--max-pixels", 130 * 96)
     models = json.loads(ok("models", "--json").stdout)
     assert models[0]["name"] == "fast"
     assert models[0]["parameters"] > 1e6
@@ -139,6 +145,59 @@ def test_model_by_path(picture_file: Path, tmp_path: Path) -> None:
     copy.write_bytes(load_model().path.read_bytes())
     ok("encode", picture_file, tmp_path / "a.vaec", "--model", copy)
     ok("decode", tmp_path / "a.vaec", tmp_path / "a.png", "--model", copy)
+
+
+def test_metadata_limit(tmp_path: Path, picture: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "maker" * 10
+    Image.fromarray(picture).save(tmp_path / "a.png", exif=exif)
+    limit = len(exif.tobytes())
+    assert "(--max-metadata)" in fails("encode", "a.png", "--max-metadata", limit - 1, cwd=tmp_path)
+    ok("encode", "a.png", "--max-metadata", limit, cwd=tmp_path)
+    assert "too large" in fails("decode", "a.vaec", "b.png", "--max-metadata", limit - 1, cwd=tmp_path)
+    ok("decode", "a.vaec", "b.png", "--max-metadata", limit, cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiled file of 3 x 2 groups, and with its decoded image."""
+    folder = tmp_path_factory.mktemp("tiled")
+    Image.fromarray(generated_picture(240, 380)).save(folder / "a.png")
+    ok("encode", "a.png", "--tile", 128, cwd=folder)
+    ok("decode", "a.vaec", "whole.png", cwd=folder)
+    return folder
+
+
+def test_region_and_preview_of_a_tiled_file(tiled: Path, tmp_path: Path) -> None:
+    whole = np.asarray(Image.open(tiled / "whole.png"))
+    region = ok("decode", tiled / "a.vaec", tmp_path / "part.png", "--region", "100,90,150,100")
+    assert region.stderr.startswith(b"150x100, ")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "part.png")), whole[90:190, 100:250])
+    assert "not within" in fails("decode", tiled / "a.vaec", tmp_path / "x.png", "--region", "300,0,81,10")
+    ok("decode", tiled / "a.vaec", tmp_path / "small.png", "--scale", "1/8")
+    small = np.asarray(Image.open(tmp_path / "small.png")).astype(float)
+    mean = whole[:, :376].reshape(30, 8, 47, 8, 3).mean((1, 3))
+    assert small.shape == (30, 48, 3)
+    assert np.abs(small[:, :47] - mean).mean() < 2
+
+
+def test_salvage_of_a_damaged_tiled_file(tiled: Path, tmp_path: Path) -> None:
+    data = bytearray((tiled / "a.vaec").read_bytes())
+    last = read_container(Source(bytes(data)), 1 << 20).groups[5]
+    data[last.offset] ^= 1
+    bad, out = tmp_path / "bad.vaec", tmp_path / "saved.png"
+    bad.write_bytes(data)
+    assert "group 5 of 6" in fails("decode", bad, out)
+    assert not out.exists()
+    message = fails("decode", bad, out, "--salvage", code=3)
+    saved, whole = (np.asarray(Image.open(path)) for path in (out, tiled / "whole.png"))
+    lost = (saved == 128).all(2)
+    share = 100 * lost.mean()
+    assert message.splitlines()[-1] == f"vaecodec: lost: 1 of 6 groups (5), {share:.1f} % of the pixels"
+    assert lost[128:, 256:].all()
+    assert not lost[:90].any()
+    assert np.array_equal(saved[~lost], whole[~lost])
+    assert b"lost" not in ok("decode", tiled / "a.vaec", out, "--salvage", "-f").stderr
 
 
 def damaged(data: bytes, kind: str) -> bytes:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from make_golden import TINY
 from pictures import generated_picture
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import vaecodec
 from vaecodec.bitstream.container import Header, Streams, read_container, write_container
-from vaecodec.errors import BackendError, FormatError, ModelError, VaecodecError
+from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
 from vaecodec.files import Source
+from vaecodec.runtime.store import read_model
 from vaecodec.tiles import TileGrid
 from vaecodec.windows import analyse_tile
 
@@ -193,6 +197,37 @@ def test_decompression_bombs_are_refused_before_anything_is_allocated() -> None:
     bomb = b"VAEC" + bytes([2, 0]) + b"\x80\x80\x40" * 2 + (5000).to_bytes(2, "little") + bytes(12)
     with pytest.raises(FormatError, match="limit"):
         vaecodec.decode(bomb)
+    with pytest.raises(FormatError, match="limit"):
+        vaecodec.inspect(bomb)
+    with pytest.raises(FormatError, match="tiles"):  # what is wrong with it besides its size
+        vaecodec.inspect(bomb, max_pixels=1 << 40)
+
+
+def test_metadata_that_the_decoder_would_refuse_is_not_written(picture: np.ndarray) -> None:
+    codec, image = vaecodec.Codec(TINY, max_metadata=100), Image.fromarray(picture)
+    image.info["xmp"] = b"x" * 100
+    assert codec.decode(codec.encode(image)).info["xmp"] == image.info["xmp"]
+    image.info["xmp"] += b"x"
+    with pytest.raises(ImageError, match="the xmp block has 101 bytes, more than 100"):
+        codec.encode(image)
+    larger = vaecodec.Codec(TINY, max_metadata=101)
+    assert larger.decode(larger.encode(image)).info["xmp"] == image.info["xmp"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_models_whose_weights_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with safe_open(TINY, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        metadata = file.metadata()
+    save_file(tensors, path, metadata)
+    assert read_model(path).checksum
+    for name in ("analysis.stem.weight", "synthesis.head.bias", "synthesis.blocks.rate"):
+        damaged = tensors[name].copy()
+        damaged.flat[-1] = value
+        save_file(tensors | {name: damaged}, path, metadata)
+        with pytest.raises(ModelError, match=f"{name} is not finite"):
+            read_model(path)
 
 
 def test_coding_imports_neither_torch_nor_compressai() -> None:

@@ -60,3 +60,14 @@ def test_second_decoder_refuses_damage() -> None:
         damaged[position] ^= 0x20
         with pytest.raises(reference_decoder.FormatError):
             reference_decoder.decode_latents(bytes(damaged), model)
+
+
+def test_features_of_golden_streams() -> None:
+    facts = {name: vaecodec.inspect(FOLDER / f"{name}.vaec") for name in GOLDEN}
+    assert {facts[name]["mode"] for name in ("tiny-gray", "tiny-tiles-gray")} == {"L"}
+    assert facts["tiny-gray-alpha"]["mode"] == "LA"
+    assert {facts[name]["tile"] for name in ("tiny-tiles", "tiny-tiles-gray")} == {128}
+    assert facts["tiny-tiles-256"]["tile"] == 256
+    unknown = (FOLDER / "tiny-unknown-sections.vaec").read_bytes()
+    assert b"of a later writer" in unknown
+    assert codec_of("tiny-").decode(unknown).info == {"xmp": b"<x:xmpmeta/>"}

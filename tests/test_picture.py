@@ -192,6 +192,18 @@ def test_metadata_is_written_back(suffix: str, picture: np.ndarray) -> None:
         assert again.xmp == b"<x:xmpmeta/>"
 
 
+def test_metadata_that_a_format_cannot_hold_is_left_out_with_a_note(picture: np.ndarray) -> None:
+    for exif, suffix in ((b"xxxx", ".tiff"), (b"II*\0", ".avif"), (b"MM\0*" + bytes(70000), ".jpg")):
+        data, notes = save_image(to_pil(Picture(picture, exif=exif, icc=SRGB)), suffix)
+        assert [note for note in notes if "cannot hold the exif" in note] == notes != []
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.size == (130, 96)
+            assert image.info["icc_profile"] == SRGB
+            assert not image.getexif().keys() & {0x010F}
+    with pytest.raises(ImageError, match="cannot write this image as JPEG"):
+        save_image(Image.new("L", (70000, 1)), ".jpg")
+
+
 def test_formats_without_alpha_are_flattened_and_said_so(picture: np.ndarray) -> None:
     alpha = np.zeros(picture.shape[:2], np.uint8)
     data, notes = save_image(to_pil(Picture(picture, alpha)), ".jpg")

@@ -11,7 +11,7 @@ from make_golden import TINY
 from pictures import generated_picture
 
 import vaecodec
-from vaecodec.bitstream.container import read_container
+from vaecodec.bitstream.container import Streams, read_container, write_container
 from vaecodec.errors import FormatError, ImageError
 from vaecodec.files import Source
 from vaecodec.parallel import Workers
@@ -151,6 +151,21 @@ def test_salvage_saves_what_is_sound(codec: vaecodec.Codec, coded: bytes, decode
     assert damage.pixels == lost.sum()
     assert np.array_equal(saved.rgb[~lost], decoded[~lost])
     assert (saved.rgb[lost] == 128).all()
+
+
+def test_invalid_streams_name_their_group(codec: vaecodec.Codec, coded: bytes, picture: np.ndarray) -> None:
+    """Behind good checksums."""
+    container = read_container(Source(coded), 1 << 20)
+    groups = [container.group(i) for i in range(12)]
+    for streams in (Streams(b"\xff" * 80, b"\xff" * 80), Streams(groups[7].hyper, groups[7].latent + bytes(range(40)))):
+        wrong = write_container(container.header, [*groups[:7], streams, *groups[8:]], {})
+        for decode in (codec.decode, codec.preview, codec.decode_latents):
+            with pytest.raises(FormatError, match=r"^group 7 of 12: a coded stream is (invalid|longer)"):
+                decode(wrong)
+        assert codec.salvage(wrong)[1].groups == [7]
+    whole = read_container(Source(vaecodec.encode(picture)), 1 << 20)
+    with pytest.raises(FormatError, match=r"^the image data: a coded stream is"):
+        codec.decode(write_container(whole.header, [Streams(b"\xff" * 80, b"\xff" * 80)], {}))
 
 
 def test_salvage_of_a_truncated_file_and_of_sections(codec: vaecodec.Codec, picture: np.ndarray, coded: bytes) -> None:

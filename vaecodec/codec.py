@@ -65,8 +65,8 @@ class Codec:
     model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
     it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
     device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
-    on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block. lossless: keep images as they are
-    where that takes fewer bytes than their latents (text, drawings, patterns).
+    and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. lossless: keep images as they are where that
+    takes fewer bytes than their latents (text, drawings, patterns).
     """
 
     def __init__(
@@ -140,6 +140,10 @@ class Codec:
         return self.encode_picture(to_picture(image, self.max_pixels), quality)
 
     def encode_picture(self, picture: Picture, quality: float = 50, progress: Progress | None = None) -> bytes:
+        for _, name in METADATA:
+            if len(getattr(picture, name) or b"") > self.max_metadata:  # decoders would refuse the file
+                size = len(getattr(picture, name))
+                raise ImageError(f"the {name} block has {size} bytes, more than {self.max_metadata} (--max-metadata)")
         header = Header(
             picture.width,
             picture.height,
@@ -211,9 +215,8 @@ class Codec:
             rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
             def decode_group(index: int) -> None:
-                tile = grid.tiles[index]
-                values = coder.decode(container.group(index), tile.height, tile.width)
-                rgb[tile.times(2).slices] = coder.preview(coder.prior.dequantise(values))
+                values = _decode_group(coder, container, index)
+                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))
 
             for _ in self._workers.map(decode_group, range(len(grid)), progress):
                 pass
@@ -245,7 +248,7 @@ class Codec:
         else:
             rgb = self._decode_groups(container, area, damage, progress)
         picture = Picture(np.ascontiguousarray(rgb), gray=header.gray)
-        for kind in container.sections.keys() - {Section.PIXELS}:
+        for kind in (kind for kind in container.sections if kind != Section.PIXELS):
             try:
                 self._attach(picture, container, kind, area)
             except FormatError:
@@ -261,9 +264,8 @@ class Codec:
         coder = self._coder(self._model_for(header.model), header.quality, len(header.grid))
 
         def decode_group(index: int) -> NDArray[np.float32] | None:
-            tile = header.grid.tiles[index]
             try:
-                values = coder.decode(container.group(index), tile.height, tile.width)
+                values = _decode_group(coder, container, index)
             except FormatError:
                 if damage is None:
                     raise
@@ -301,11 +303,19 @@ class Codec:
             values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
             def decode_group(index: int) -> None:
-                tile = grid.tiles[index]
-                values[(slice(None), *tile.slices)] = coder.decode(container.group(index), tile.height, tile.width)
+                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, container, index)
 
             list(self._workers.map(decode_group, range(len(grid))))
             return values
+
+
+def _decode_group(coder: GroupCoder, container: Container, index: int) -> Integers:
+    """Quantised latents of a group; raises FormatError naming it if it is damaged or invalid."""
+    tile, streams = container.header.grid.tiles[index], container.group(index)
+    try:
+        return coder.decode(streams, tile.height, tile.width)
+    except FormatError as error:
+        raise FormatError(f"{container.group_name(index)}: {error}") from error
 
 
 def _codec_of(arguments: dict[str, Any]) -> Codec:

@@ -8,13 +8,14 @@ from vaecodec.bitstream.container import VERSION, Section, read_container
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import ModelError
 from vaecodec.files import Source
+from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime.store import load_model_for
 
 
-def inspect(source: Any, max_pixels: int = 1 << 60) -> dict[str, Any]:
+def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object).
 
-    All checksums are checked; raises FormatError if one fails.
+    All checksums are checked; raises FormatError if one fails, or if the image has more than `max_pixels`.
     """
     with Source(source) as opened:
         container = read_container(opened, max_pixels)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -265,7 +267,8 @@ def to_pil(picture: Picture) -> Image.Image:
 def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
     """File bytes of a decoded image in the format of `suffix` (".png", ".jpg", ...) with its metadata, and notes.
 
-    Raises ImageError for an unknown format.
+    Metadata that the format cannot hold, or that Pillow has to read and cannot, is left out, with a note. Raises
+    ImageError for an unknown format.
     """
     Image.preinit()  # the common formats; all of Pillow's plugins take as long to load as a small image to decode
     image_format = Image.EXTENSION.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
@@ -285,12 +288,36 @@ def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
         options["quality"] = 95
     if image_format == "WEBP" and image.mode in ("L", "LA"):  # it has no gray pixels that a gray profile could describe
         options.pop("icc_profile", None)
+    while True:
+        try:
+            return _saved(image, image_format, options), notes
+        except MemoryError:
+            raise
+        except Exception as error:  # rubbish in EXIF can make Pillow raise anything
+            metadata = [name for name in ("exif", "icc_profile", "xmp") if name in options]
+            bad = [name for name in metadata if not _can_hold(image_format, image.mode, name, options[name])]
+            if not bad:
+                raise ImageError(f"cannot write this image as {image_format}: {error}".splitlines()[0]) from error
+        for name in bad:
+            del options[name]
+            notes.append(f"{image_format} cannot hold the {name} of this image: left out")
+
+
+def _saved(image: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF
         image.save(buffer, image_format, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise ImageError(f"cannot write this image as {image_format}: {error}".splitlines()[0]) from error
-    return buffer.getvalue(), notes
+    return buffer.getvalue()
+
+
+def _can_hold(image_format: str, mode: str, name: str, value: bytes) -> bool:
+    """Whether Pillow writes this block of metadata: tried on one pixel."""
+    try:
+        _saved(Image.new(mode, (1, 1)), image_format, {name: value})
+    except Exception:
+        return False
+    return True
 
 
 def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
@@ -301,13 +328,43 @@ def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
 
 
 def alpha_from_png(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """Inverse of alpha_to_png; raises ImageError unless it is a gray PNG of exactly this size."""
+    """Inverse of alpha_to_png; raises ImageError unless it is the PNG of exactly this size that FORMAT.md allows."""
     try:
+        _check_alpha_png(data, width, height)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                if image.size != (width, height) or image.mode != "L":
-                    raise ImageError("the alpha section does not fit the image")
                 return np.asarray(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise ImageError("the alpha section is damaged") from error
+
+
+def _check_alpha_png(data: bytes, width: int, height: int) -> None:
+    """What Pillow overlooks: checksums of pixels, rows that are missing, bytes after the end, other kinds of PNG."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        raise ValueError("no PNG")
+    chunks, at = [], 8
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + size
+        if struct.unpack_from(">I", data, end)[0] != zlib.crc32(data[at + 4 : end]):
+            raise ValueError("checksum")
+        chunks.append((kind, data[at + 8 : end]))
+        at = end + 4
+    gray_of_8_bits = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    if chunks[:1] != [(b"IHDR", gray_of_8_bits)]:
+        raise ImageError("the alpha section does not fit the image")
+    if chunks[-1] != (b"IEND", b"") or any(kind != b"IDAT" for kind, _ in chunks[1:-1]):
+        raise ValueError("chunks")
+    inflater, size = zlib.decompressobj(), height * (width + 1)
+    rows = inflater.decompress(b"".join(payload for _, payload in chunks[1:-1]), size + 1)
+    if len(rows) != size or not inflater.eof or inflater.unused_data:
+        raise ValueError("rows")

@@ -86,9 +86,12 @@ class Container:
     def group(self, index: int) -> Streams:
         """Streams of a group; raises FormatError naming the group if it is damaged."""
         part = self.groups[index]
-        name = "the image data" if len(self.groups) == 1 else f"group {index} of {len(self.groups)}"
-        data = self._checked(part, part.offset - self.covered, name)[self.covered :]
+        data = self._checked(part, part.offset - self.covered, self.group_name(index))[self.covered :]
         return Streams(data[: self.hyper_bytes[index]], data[self.hyper_bytes[index] :])
+
+    def group_name(self, index: int) -> str:
+        """What messages call a group."""
+        return "the image data" if len(self.groups) == 1 else f"group {index} of {len(self.groups)}"
 
     def _checked(self, part: _Part, start: int, name: str) -> bytes:
         end = part.offset + part.size

@@ -185,6 +185,8 @@ def read_model(path: Path, name: str | None = None) -> ModelFile:
     for key, (dtype, shape) in expected_tensors(config).items():
         if key not in tensors or tensors[key].dtype != dtype or tensors[key].shape != shape:
             raise ModelError(f"{path}: tensor {key} is missing or has the wrong type or shape")
+        if dtype is np.float16 and not np.isfinite(tensors[key]).all():
+            raise ModelError(f"{path}: tensor {key} is not finite")
     if max(int(np.abs(tensors[key].astype(int)).max()) for key in ("gain", "hyper_gain")) > MAX_LOG2:
         raise ModelError(f"{path}: gains are out of range")
     model = ModelFile(name or path.stem, path, config, tensors, hashlib.sha256(data).hexdigest(), bpp_range)
