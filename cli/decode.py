@@ -21,7 +21,7 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec, Damage
-from vaecodec.files import Source
+from vaecodec.files import Source, is_folder
 from vaecodec.folders import Task
 from vaecodec.picture import Picture, save_image, to_pil
 from vaecodec.windows import Region
@@ -78,11 +78,12 @@ def decode(
     """Decode the .vaec file IN to the image OUT (default: IN with the suffix .png; the suffix names the format).
 
     "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT.
+    Both may be URLs (s3://bucket/folder).
     """
     if (region is not None) + (scale != "1") + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
     target = one_output(target, output)
-    if Path(source).is_dir():
+    if is_folder(source):
         if region or scale != "1" or salvage:
             raise click.UsageError("--region, --scale and --salvage are for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}

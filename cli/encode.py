@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 import numpy as np
@@ -20,7 +19,7 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec
-from vaecodec.files import Source
+from vaecodec.files import Source, is_folder
 from vaecodec.folders import SUFFIX, Task
 from vaecodec.picture import to_array, to_picture
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
@@ -69,10 +68,10 @@ def encode(
 ) -> None:
     """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output.
 
-    If IN is a folder, all images in it are encoded into the folder OUT.
+    If IN is a folder, all images in it are encoded into the folder OUT. Both may be URLs (s3://bucket/folder).
     """
     target = one_output(target, output)
-    if Path(source).is_dir():
+    if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "tile_log2": TILES[tile]}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)

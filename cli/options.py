@@ -21,7 +21,7 @@ from vaecodec.runtime import BACKENDS
 def codec_options(command: Callable) -> Callable:
     """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""
     options = [
-        click.option("--model", metavar="NAME|PATH", help="Shipped model by name, or a model file."),
+        click.option("--model", metavar="NAME|PATH", help="Shipped model by name, or a model file (path or URL)."),
         click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),

@@ -59,8 +59,8 @@ class Damage:
 class Codec:
     """Encodes and decodes images; models are loaded when first needed and kept. Threads may share one Codec.
 
-    model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
-    it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
+    model: name of a shipped model, or path or URL of a model file, for encoding (default: fast) and for decoding
+    streams of it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
     device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     on both sides, max_metadata bytes of one inflated EXIF, ICC or XMP block.
     """
