@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-NO_CUDA = """CUDA has not been run on these weights, since no GPU was at hand: `--cuda` adds its cells where there is one, and
-before it codes a known-answer check of the prior (a small image and a full tile) refuses a GPU that computes otherwise."""
+NO_CUDA = """CUDA has not been run on these weights, since no GPU was at hand: `--cuda` adds its cells where there
+is one, and before it codes a known-answer check of the prior (a small image and a full tile) refuses
+a GPU that computes otherwise."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,13 @@ def test_batches_equal_single_images(codec: vaecodec.Codec) -> None:
     assert codec.encode_batch(torch.from_numpy(np.stack(PICTURES)).permute(0, 3, 1, 2), 40) == expected
     for image, data in zip(codec.decode_batch(expected), expected, strict=True):
         assert np.array_equal(np.asarray(image), np.asarray(codec.decode(data)))
+    for array, tensor, data in zip(
+        codec.decode_batch(expected, "numpy"), codec.decode_batch(expected, "torch"), expected, strict=True
+    ):
+        assert np.array_equal(array, codec.decode_array(data))
+        assert torch.equal(tensor, codec.decode_to_tensor(data))
+    with pytest.raises(vaecodec.ImageError, match="unknown kind 'jax'"):
+        codec.decode_batch(expected, "jax")
 
 
 def test_arrays_and_tensors(codec: vaecodec.Codec) -> None:

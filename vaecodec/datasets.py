@@ -78,8 +78,7 @@ def _mirrored(tensor: Tensor, side: int) -> Tensor:
 def webdataset_decoder(kind: str = "torch", **codec: Any) -> Callable[[str, bytes], Any]:
     """A handler for WebDataset.decode: .vaec entries become tensors (C, H, W) ("torch"), arrays (H, W, C) ("numpy")
     or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec."""
-    coder = Codec(**({"threads": 1} | codec))
-    decode = {"torch": coder.decode_to_tensor, "numpy": coder.decode_array, "pil": coder.decode}[kind]
+    decode = Codec(**({"threads": 1} | codec)).decoder(kind)
 
     def handler(key: str, data: bytes) -> Any:
         return decode(data) if key.lower().endswith(SUFFIX) else None
