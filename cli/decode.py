@@ -13,6 +13,7 @@ from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
+    complete_paths,
     metadata_option,
     output_path,
     progress_bar,
@@ -46,8 +47,8 @@ class _RegionType(click.ParamType):
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", metavar="IN", shell_complete=complete_paths)
+@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
 @click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
 @click.option("--suffix", default=".png", show_default=True, help="Folders: format of the images.")

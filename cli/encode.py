@@ -12,6 +12,7 @@ from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
+    complete_paths,
     output_path,
     progress_bar,
     say,
@@ -28,8 +29,8 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", metavar="IN", shell_complete=complete_paths)
+@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
 @click.option(
     "-q",
     "--quality",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.options import say
+from vaecodec.cli.options import complete_paths, say
 from vaecodec.errors import VaecodecError
 from vaecodec.files import is_folder, local_path, place, url_exists
 from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs, without_done
@@ -19,7 +19,7 @@ from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs, without_done
 def folder_options(command: Callable) -> Callable:
     """-o, -r, --jobs, --resume."""
     options = [
-        click.option("-o", "--output", metavar="OUT", help="The same as OUT."),
+        click.option("-o", "--output", metavar="OUT", shell_complete=complete_paths, help="The same as OUT."),
         click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
         click.option("--jobs", type=click.IntRange(1, 1024), help="Folders: worker processes.  [default: one a core]"),
         click.option("--resume", is_flag=True, help="Folders: skip files whose output exists."),

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from vaecodec.cli.options import coded_source
+from vaecodec.cli.options import coded_source, complete_paths
 from vaecodec.inspection import inspect
 
 
 @click.command()
-@click.argument("source", metavar="FILE")
+@click.argument("source", metavar="FILE", shell_complete=complete_paths)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(source: str, as_json: bool) -> None:
     """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
