@@ -2,7 +2,9 @@
 
     python benchmarks/integrations.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
-Every pair runs in turn in one process, one thread each; medians. "crop" reads 256x256 pixels, tiles of 256.
+Every pair runs in turn in one process; medians. Both sides have one thread, but for the rows that say two: there the
+plain calls have two threads (batches: four calls one after the other) or one worker (folders). "crop" reads 256x256
+pixels, tiles of 256.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ import vaecodec
 import vaecodec.pillow
 from vaecodec.datasets import VaecDataset, webdataset_decoder
 from vaecodec.folders import Task, find_jobs, run_jobs
+
+SMALL = (96, 64)
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -51,10 +55,11 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
     tar_decoder = webdataset_decoder(threads=1)
     sources = folder / "sources"
     sources.mkdir()
-    for number in range(4):
+    for number in range(12):
         image.save(sources / f"{number}.ppm")
     task = Task("encode", ".vaec", force=True, codec={"threads": 1})
-    jobs = find_jobs(sources, folder / "out", task, False)
+    all_jobs = find_jobs(sources, folder / "out", task, False)
+    jobs = all_jobs[:4]
 
     def save() -> None:
         image.save(io.BytesIO(), "VAEC", quality=50)
@@ -67,11 +72,21 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
         for job in jobs:
             one.encode(np.asarray(Image.open(job.source)), 50)
 
-    def four_times() -> None:
-        for _ in range(4):
-            codec.encode(pixels, 50)
+    def folder_of_twelve(workers: int) -> None:
+        run_jobs(all_jobs, task, folder / "out", workers)
 
-    def decode() -> object:
+    def thumbnail() -> None:
+        Image.open(io.BytesIO(data)).thumbnail(SMALL)
+
+    def encode_four_times() -> None:
+        for _ in range(4):
+            both.encode(pixels, 50)
+
+    def decode_four_times() -> None:
+        for _ in range(4):
+            both.decode_array(data)
+
+    def decode() -> Image.Image:
         return codec.decode(data)
 
     def encode() -> object:
@@ -87,11 +102,15 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
         "decode a file object": (lambda: codec.decode(io.BytesIO(data)), decode),
         "decode a path": (lambda: codec.decode(file), decode),
         "decode an fsspec URL (memory://)": (lambda: codec.decode("memory://one.vaec"), decode),
-        "encode_batch of 4, two threads": (lambda: both.encode_batch([pixels] * 4, 50), four_times),
+        "encode_batch of 4, two threads": (lambda: both.encode_batch([pixels] * 4, 50), encode_four_times),
+        "decode_batch of 4, two threads": (lambda: both.decode_batch([data] * 4, "numpy"), decode_four_times),
+        "preview, an eighth of the size": (lambda: codec.preview(data), lambda: decode().resize(SMALL)),
+        "Pillow: thumbnail, an eighth of the size": (thumbnail, lambda: decode().resize(SMALL)),
         "pickled codec, first use": (lambda: pickle.loads(pickle.dumps(codec)).decode(data), decode),
         "VaecDataset, crop 256": (lambda: dataset[0], lambda: codec.decode(crops / "0.vaec")),
         "webdataset decoder": (lambda: tar_decoder("0.vaec", data), decode),
         "folder of 4, one worker": (folder_of_four, four),
+        "folder of 12, two workers": (lambda: folder_of_twelve(2), lambda: folder_of_twelve(1)),
     }
 
 
@@ -109,7 +128,7 @@ def main() -> None:
             times = [(seconds(integration), seconds(plain)) for _ in range(arguments.rounds)]
             ours, theirs = (median(column) for column in zip(*times, strict=True))
             result[name] = {"seconds": ours, "plain_seconds": theirs}
-            print(f"{name:34s} {1000 * ours:7.1f} ms, plain {1000 * theirs:7.1f} ms, ratio {ours / theirs:.2f}")
+            print(f"{name:40s} {1000 * ours:7.1f} ms, plain {1000 * theirs:7.1f} ms, ratio {ours / theirs:.2f}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "integrations.json").write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (lines of the pages that it writes)
-"""Writes what was measured into README.md, the model cards, docs/training.md and benchmarks/results/README.md.
+"""Writes what was measured into README.md, the model cards, docs/ and benchmarks/results/README.md.
 
     python benchmarks/publish.py [--check]
 
@@ -160,7 +160,7 @@ def results_tiling() -> str:
 
 
 def results_integrations() -> str:
-    tests = {"Pillow:": "test_pillow", "folder": "test_folders"}
+    tests = {"Pillow:": "test_pillow", "folder": "test_folders", "preview": "test_tiles"}
     rows = []
     for name, entry in load("integrations.json").items():
         test = next((test for start, test in tests.items() if name.startswith(start)), "test_pipelines")
@@ -169,6 +169,25 @@ def results_integrations() -> str:
             [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
         )
     return table(["integration", "test", "takes", "the plain call", "ratio"], rows)
+
+
+def results_devices() -> str:
+    if not (RESULTS / "devices.json").exists():
+        return "Not measured on the shipped weights yet."
+    devices = load("devices.json")
+    rows = [
+        [name, *(f"{rate[task]:.2f}" if rate else "not measured" for task in ("encode", "decode"))]
+        for name, rate in devices["megapixels_a_second"].items()
+    ]
+    return table([f"{devices['image']}, megapixels a second", "encode", "decode"], rows)
+
+
+def startup_workers() -> str:
+    if not (RESULTS / "workers.json").exists():
+        return "Not measured on the shipped weights yet."
+    workers = load("workers.json")
+    rows = [[str(workers["images"]), *(f"{workers['seconds'][n]:.2f} s" for n in "12"), f"{workers['ratio']:.2f}"]]
+    return table(["images of 768x512", "`--jobs 1`", "`--jobs 2`", "ratio"], rows)
 
 
 def results_torture() -> str:
@@ -196,6 +215,7 @@ def training_ladder() -> str:
 SECTIONS = {
     "README.md": {"results": readme_results},
     "docs/training.md": {"ladder": training_ladder},
+    "docs/startup.md": {"workers": startup_workers},
     **{
         f"models/{name}.md": {
             "facts": partial(card_facts, name),
@@ -205,7 +225,7 @@ SECTIONS = {
     },
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "torture": results_torture,
-        "integrations": results_integrations,
+        "integrations": results_integrations, "devices": results_devices,
     },
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ PLATFORMS = {
     "macOS x86-64": [f"macosx_{major}_0_{arch}" for major in (14, 13, 12, 11) for arch in ("x86_64", "universal2")]
     + [f"macosx_10_{minor}_{arch}" for minor in range(16, 8, -1) for arch in ("x86_64", "universal2")],
     "Windows x86-64": ["win_amd64"],
+    "Windows Arm": ["win_arm64"],
 }
 PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
 

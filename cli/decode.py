@@ -13,6 +13,7 @@ from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
+    complete_paths,
     metadata_option,
     output_path,
     progress_bar,
@@ -21,7 +22,7 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec, Damage
-from vaecodec.files import Source
+from vaecodec.files import Source, is_folder
 from vaecodec.folders import Task
 from vaecodec.picture import Picture, save_image, to_pil
 from vaecodec.windows import Region
@@ -46,8 +47,8 @@ class _RegionType(click.ParamType):
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", metavar="IN", shell_complete=complete_paths)
+@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
 @click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
 @click.option("--suffix", default=".png", show_default=True, help="Folders: format of the images.")
@@ -78,11 +79,12 @@ def decode(
     """Decode the .vaec file IN to the image OUT (default: IN with the suffix .png; the suffix names the format).
 
     "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT.
+    Both may be URLs (s3://bucket/folder).
     """
     if (region is not None) + (scale != "1") + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
     target = one_output(target, output)
-    if Path(source).is_dir():
+    if is_folder(source):
         if region or scale != "1" or salvage:
             raise click.UsageError("--region, --scale and --salvage are for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}

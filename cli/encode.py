@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 import numpy as np
@@ -13,6 +12,7 @@ from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
+    complete_paths,
     metadata_option,
     output_path,
     progress_bar,
@@ -21,7 +21,7 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec
-from vaecodec.files import Source
+from vaecodec.files import Source, is_folder
 from vaecodec.folders import SUFFIX, Task
 from vaecodec.picture import to_array, to_picture
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
@@ -30,8 +30,8 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
 
 @click.command()
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="[OUT]", required=False)
+@click.argument("source", metavar="IN", shell_complete=complete_paths)
+@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
 @click.option(
     "-q",
     "--quality",
@@ -72,10 +72,10 @@ def encode(
 ) -> None:
     """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output.
 
-    If IN is a folder, all images in it are encoded into the folder OUT.
+    If IN is a folder, all images in it are encoded into the folder OUT. Both may be URLs (s3://bucket/folder).
     """
     target = one_output(target, output)
-    if Path(source).is_dir():
+    if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)

@@ -6,20 +6,20 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from vaecodec.cli.options import say
+from vaecodec.cli.options import complete_paths, say
 from vaecodec.errors import VaecodecError
+from vaecodec.files import is_folder, local_path, place, url_exists
 from vaecodec.folders import MANIFEST, Task, find_jobs, run_jobs, without_done
 
 
 def folder_options(command: Callable) -> Callable:
     """-o, -r, --jobs, --resume."""
     options = [
-        click.option("-o", "--output", metavar="OUT", help="The same as OUT."),
+        click.option("-o", "--output", metavar="OUT", shell_complete=complete_paths, help="The same as OUT."),
         click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
         click.option("--jobs", type=click.IntRange(1, 1024), help="Folders: worker processes.  [default: one a core]"),
         click.option("--resume", is_flag=True, help="Folders: skip files whose output exists."),
@@ -42,10 +42,10 @@ def run_folder(
     """Encode or decode a folder; exits with 1 if some files failed, after all others are done."""
     if target is None or target == "-":
         raise click.UsageError("A folder needs an output folder: -o OUT.")
-    out = Path(target)
-    if out.exists() and not out.is_dir():
+    root, out = (local_path(path) or path for path in (source, target))
+    if (url_exists(out) if isinstance(out, str) else out.exists()) and not is_folder(target):
         raise VaecodecError(f"cannot write {out}: it is not a folder")
-    found = find_jobs(Path(source), out, task, recursive)
+    found = find_jobs(root, out, task, recursive)
     todo = without_done(found, out) if resume else found
     workers = min(jobs or os.cpu_count() or 1, max(len(todo), 1))
     started, totals = time.perf_counter(), {"in": 0, "out": 0, "pixels": 0}
@@ -62,12 +62,12 @@ def run_folder(
             failures = run_jobs(todo, task, out, workers, report)
         except OSError as error:
             raise VaecodecError(f"cannot write {out}: {error.strerror or error}") from error
-    seconds = time.perf_counter() - started
+    seconds = max(time.perf_counter() - started, 1e-9)
     skipped = f", {len(found) - len(todo)} skipped" if resume else ""
     say(
         quiet,
         f"{len(todo) - len(failures)} of {len(found)} files{skipped}, {totals['in']} -> {totals['out']} bytes, "
-        f"{totals['pixels'] / 1e6 / max(seconds, 1e-9):.2f} megapixels a second, {seconds:.1f} s; {out / MANIFEST}",
+        f"{totals['pixels'] / 1e6 / seconds:.2f} megapixels a second, {seconds:.1f} s; {place(out, MANIFEST)}",
     )
     for entry in failures:
         click.echo(f"vaecodec: {entry['source']}: {entry['error']}", err=True)

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from vaecodec.cli.options import coded_source, pixels_option
+from vaecodec.cli.options import coded_source, complete_paths, pixels_option
 from vaecodec.inspection import inspect
 
 
 @click.command()
-@click.argument("source", metavar="FILE")
+@click.argument("source", metavar="FILE", shell_complete=complete_paths)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pixels_option
 def info(source: str, as_json: bool, max_pixels: int) -> None:

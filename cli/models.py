@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -21,7 +22,7 @@ def models(as_json: bool) -> None:
                 "name": name,
                 "identity": model.identity.hex(),
                 "parameters": model.parameters,
-                "bytes": model.path.stat().st_size,
+                "bytes": Path(model.path).stat().st_size,
                 "kmac_per_pixel": model.config.kmac_per_pixel,
                 "bpp_range": model.bpp_range,
                 "sha256": model.checksum,

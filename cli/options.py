@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from vaecodec.bitstream.container import MAX_METADATA
 from vaecodec.errors import VaecodecError
@@ -20,12 +21,27 @@ from vaecodec.runtime import BACKENDS
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
 )
+complete_paths = click.Path().shell_complete
+"""For arguments that name files: the type itself would refuse some of them, with an exit code of its own."""
+
+
+def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of shipped models, or files."""
+    from vaecodec.runtime.store import shipped_models
+
+    names = [CompletionItem(name) for name in shipped_models() if name.startswith(incomplete)]
+    return names + complete_paths(context, parameter, incomplete)
 
 
 def codec_options(command: Callable) -> Callable:
     """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""
     options = [
-        click.option("--model", metavar="NAME|PATH", help="Shipped model by name, or a model file."),
+        click.option(
+            "--model",
+            metavar="NAME|PATH",
+            shell_complete=complete_models,
+            help="Shipped model by name, or a model file (path or URL).",
+        ),
         click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),

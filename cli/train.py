@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vaecodec.cli.options import complete_models
 from vaecodec.config import CONFIGS, METRICS
 from vaecodec.errors import VaecodecError
 
@@ -21,7 +22,12 @@ from vaecodec.errors import VaecodecError
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
 @click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or as --init]")
-@click.option("--init", metavar="MODEL", help="Start from the weights of a model (name or path), which may be smaller.")
+@click.option(
+    "--init",
+    metavar="MODEL",
+    shell_complete=complete_models,
+    help="Start from the weights of a model (name or path), which may be smaller.",
+)
 @click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")

@@ -19,6 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
+
+NO_CUDA = """CUDA has not been run on these weights, since no GPU was at hand: `--cuda` adds its cells where there
+is one, and before it codes a known-answer check of the prior (a small image and a full tile) refuses
+a GPU that computes otherwise."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ def cells(cuda: bool = False) -> list[Cell]:
             Cell("torch, CUDA", "torch", 1, {}, ("cuda",)),
             Cell("torch, CUDA, TF32", "torch", 1, {}, ("cuda", "tf32")),
         ]
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            found.append(Cell("onnxruntime, CUDA", "onnx", 1, {}, ("cuda",)))
     return found
 
 
@@ -67,7 +74,6 @@ def run_cell(task: str, folder: Path, backend: str, threads: int, tricks: list[s
     import vaecodec
 
     if "no-optimisation" in tricks:
-        import onnxruntime
 
         class Plain(onnxruntime.SessionOptions):
             def __init__(self) -> None:
@@ -190,6 +196,7 @@ def main() -> None:
         f"differ: the analysis is float), and decoded all of them: {len(matrix) * written} decodings, "
         f"**{sum(o.different for o in outcomes)} with other latents**.",
         "Pixels are compared with those of the first cell. Instruction sets above what the CPU has fall back to it.",
+        *([] if arguments.cuda else ["", NO_CUDA]),
         "",
         "| cell | numpy | onnxruntime | torch | other latents | largest pixel difference | pixels that differ |",
         "|---|---|---|---|---|---|---|",

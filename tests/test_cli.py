@@ -80,6 +80,31 @@ def test_files_named_by_url_are_kept_too(picture_file: Path) -> None:
     assert json.loads(ok("info", kept, "--json").stdout)["width"] == 130
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("enc", {"plain,encode"}),
+        ("encode ", {"file,"}),
+        ("encode photo.png ph", {"file,ph"}),
+        ("encode photo.png -o ph", {"file,ph"}),
+        ("decode --model fa", {"plain,fast", "file,fa"}),
+        ("decode --model ./fa", {"file,./fa"}),
+        ("decode ./", {"file,./"}),
+        ("decode a.vaec ./", {"file,./"}),
+        ("info ", {"file,"}),
+        ("train --init fa", {"plain,fast", "file,fa"}),
+        ("encode --backend o", {"plain,onnx"}),
+    ],
+)
+def test_the_shell_completes_files_and_models(words: str, expected: set[str]) -> None:
+    line = f"vaecodec {words}"
+    environment = {"_VAECODEC_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    command = Path(sys.executable).with_name("vaecodec")
+    result = subprocess.run([command], env=os.environ | environment, capture_output=True, text=True)
+    assert result.stderr == ""
+    assert set(result.stdout.split()) == expected
+
+
 def test_errors_of_the_system_are_one_line(picture_file: Path) -> None:
     assert "File name too long" in fails("encode", picture_file, "a" * 300)
     assert "File name too long" in fails("decode", "a" * 300)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import onnxruntime
 import pytest
 
 from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT
@@ -118,8 +121,72 @@ def test_both_runtimes_give_the_same_integers(quality: float) -> None:
 def test_a_device_that_computes_otherwise_is_refused() -> None:
     model = load_model()
     good, bad = TorchNets(model), TorchNets(model)
-    check_exact(good, OnnxNets(model), model.config)
+    check_exact(good, OnnxNets(model), model)
     with torch.no_grad():
         bad._vae.prior.steps[3].blocks[0].mix.bias[0] += 0.5
     with pytest.raises(BackendError, match="exact"):
-        check_exact(bad, good, model.config)
+        check_exact(bad, good, model)
+
+
+class Otherwise:
+    """Nets of a device that computes right unless `when` says otherwise of the features and the rate bias."""
+
+    def __init__(self, nets: OnnxNets, when: Callable[[np.ndarray, np.ndarray], bool]) -> None:
+        self.nets, self.when = nets, when
+        self.hyper_synthesis = nets.hyper_synthesis
+
+    def context_step(self, step: int, features: np.ndarray, slots: list, bias: np.ndarray) -> tuple:
+        mean, index = self.nets.context_step(step, features, slots, bias)
+        return mean + self.when(features, bias), index
+
+
+def test_the_check_sees_whole_tiles_and_every_anchors_end() -> None:
+    model = load_model()
+    nets = OnnxNets(model, threads=1)
+    check_exact(Otherwise(nets, lambda features, bias: False), nets, model)
+    low, high = (model.float_tensor("prior.step_rate")[2, anchor] / 16 for anchor in (0, -1))
+    assert low.any()
+    assert high.any()
+    faults = [
+        lambda features, bias: features.shape[1:] == (64, 64),  # a full tile of 1024 pixels
+        lambda features, bias: np.array_equal(bias, low),
+        lambda features, bias: np.array_equal(bias, high),
+    ]
+    for fault in faults:
+        with pytest.raises(BackendError, match="exact"):
+            check_exact(Otherwise(nets, fault), nets, model)
+
+
+def test_onnxruntime_that_falls_back_to_the_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        providers = ("CPUExecutionProvider",)
+
+        def __init__(self, graph: bytes, options: onnxruntime.SessionOptions, providers: list, **_: object) -> None:
+            assert providers[0] == ("CUDAExecutionProvider", {"device_id": 0})
+            assert options.log_severity_level == 4
+
+        def get_providers(self) -> tuple:
+            return self.providers
+
+        def run(self, *_: object) -> None:
+            raise RuntimeError("computes\non CUDA")
+
+    severities = []
+    monkeypatch.setattr(onnxruntime, "set_default_logger_severity", severities.append)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    # The reference of the check computes on the CPU, with real sessions.
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda *arguments, **options: (real if arguments[2] == ["CPUExecutionProvider"] else Session)(
+            *arguments, **options
+        ),
+    )
+    with pytest.raises(BackendError, match="cannot use CUDA") as caught:
+        OnnxNets(load_model(), "cuda")
+    assert len(str(caught.value).splitlines()) == 1
+    assert severities == [4]
+    Session.providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    with pytest.raises(BackendError, match="computes"):
+        OnnxNets(load_model(), "cuda")

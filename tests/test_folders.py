@@ -133,6 +133,48 @@ def test_urls(tree: Path) -> None:
     assert find_jobs("memory://test_urls/nothing", "memory://out", task, True) == []
 
 
+def in_process(*arguments: str) -> None:
+    """The command in this process, whose memory:// it shares."""
+    from vaecodec.cli.main import group
+
+    group.main([*arguments, "--model", str(TINY), "--jobs", "1"], standalone_mode=False)
+
+
+def test_the_command_takes_folders_at_urls(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory, root = fsspec.filesystem("memory"), "memory://test_command"
+    memory.put(f"{tree}/", "/test_command/in/", recursive=True)
+    monkeypatch.chdir(tmp_path)
+    in_process("encode", f"{root}/in", "-o", f"{root}/out")
+    in_process("encode", f"{root}/in", "-o", f"{root}/out", "-r", "--resume")
+    in_process("decode", f"{root}/out", f"{root}/back", "-r", "--suffix", ".webp")
+    names = {name.removeprefix("/test_command/out/") for name in memory.find("/test_command/out")}
+    coded = {"a.vaec", "b.vaec", "deep/c.png.vaec", "deep/c.webp.vaec", "deep/er/d.vaec"}
+    assert names == coded | {"manifest.jsonl"}
+    entries = [json.loads(line) for line in memory.cat("/test_command/out/manifest.jsonl").splitlines()]
+    assert {entry["target"] for entry in entries} == {f"{root}/out/{name}" for name in coded}  # of both runs
+    assert len(entries) == 5
+    assert len([name for name in memory.find("/test_command/back") if name.endswith(".webp")]) == 5
+    assert list(tmp_path.iterdir()) == [tree]  # nothing in a local folder that looks like the URL
+    from vaecodec.errors import VaecodecError
+
+    with pytest.raises(VaecodecError, match="not a folder"):
+        in_process("encode", f"{root}/in", f"{root}/out/a.vaec")
+    with pytest.raises(VaecodecError, match="no such file"):
+        in_process("encode", f"{root}/none", f"{root}/out2")
+
+
+def test_file_urls_are_local_folders(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run = vaecodec("encode", tree.as_uri(), "-o", out.as_uri(), "-r", "--jobs", 2)
+    assert run.returncode == 0, run.stderr
+    assert len(manifest(out)) == len(list(out.rglob("*.vaec"))) == 5
+    task = Task("encode", ".vaec", codec={"model": TINY.as_uri()})  # and outside the command, as on a cluster
+    (job,) = [job for job in find_jobs(tree.as_uri(), f"{out.as_uri()}2", task, True) if "/er/" in str(job.source)]
+    assert Worker(task)(job)["width"] == 80
+    assert (tmp_path / "out2/deep/er/d.vaec").is_file()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_whole_files_only(number: int, code: int, tmp_path: Path) -> None:
     root, out = tmp_path / "in", tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -15,10 +16,16 @@ from vaecodec.runtime.store import load_model
 ROOT = Path(__file__).parent.parent
 
 
-def test_wheel_holds_weights_and_no_stray_packages(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(folder), str(ROOT)]
     subprocess.run(command, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_wheel_holds_weights_and_no_stray_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         metadata = archive.read(next(n for n in names if n.endswith("METADATA"))).decode()
@@ -27,6 +34,38 @@ def test_wheel_holds_weights_and_no_stray_packages(tmp_path: Path) -> None:
     assert "vaecodec/cli/encode.py" in names
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra" not in line]
     assert not any("torch" in line or "compressai" in line for line in required)
+
+
+FRESH = """
+import importlib.util, sys
+import numpy
+assert int(numpy.__version__.split(".")[0]) >= 2, numpy.__version__
+assert not [name for name in ("torch", "compressai", "fsspec", "ray") if importlib.util.find_spec(name)]
+import vaecodec.pillow
+assert vaecodec.__file__.startswith(sys.prefix), vaecodec.__file__
+from PIL import Image
+assert numpy.array_equal(Image.open("hills.vaec"), Image.open("hills.png"))
+Image.open("hills.png").save("again.vaec", quality=70)
+assert Image.open("again.vaec").convert("L").size == (480, 320)
+"""
+
+
+@pytest.mark.slow
+def test_a_fresh_environment_with_numpy_2_and_without_torch(wheel: Path, tmp_path: Path) -> None:
+    """What `pip install` brings is enough. Downloads the dependencies where pip has not kept them."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    programs = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(program: str, *arguments: object) -> None:
+        command = [programs / program, *map(str, arguments)]
+        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+
+    run("python", "-m", "pip", "install", "-q", wheel)
+    run("vaecodec", "encode", ROOT / "examples/hills.png", "hills.vaec", "--verify")
+    run("vaecodec", "decode", "hills.vaec", "hills.png")
+    run("python", "-c", FRESH)
 
 
 def test_shipped_weights_stay_small() -> None:

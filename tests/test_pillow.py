@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import generated_picture
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 import vaecodec
 import vaecodec.pillow
@@ -73,6 +73,68 @@ def test_metadata_through_info(image: Image.Image) -> None:
     image.info["icc_profile"] = SRGB
     assert Image.open(saved(image)).info["icc_profile"] == SRGB
     assert "icc_profile" not in Image.open(saved(image, icc_profile=None)).info
+
+
+def written(image: Image.Image, kind: str, **options: object) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return Image.open(buffer)
+
+
+def test_metadata_of_other_formats_is_kept(image: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "a picture", 6  # description, orientation
+    jpeg = written(image, "JPEG", exif=exif)
+    jpeg.info["xmp"] = b"<x/>"  # which Pillow before 11 does not write
+    for source in (jpeg, jpeg.convert("L"), jpeg.copy()):
+        with Image.open(saved(source)) as opened:
+            assert opened.size == image.size  # not turned, and EXIF still says how to turn it
+            assert dict(opened.getexif()) == {0x010E: "a picture", 0x0112: 6}
+            assert opened.info["xmp"] == b"<x/>"
+            assert ImageOps.exif_transpose(opened).size == image.size[::-1]
+    with Image.open(saved(ImageOps.exif_transpose(jpeg))) as opened:  # turned before
+        assert opened.size == image.size[::-1]
+        assert dict(opened.getexif()) == {0x010E: "a picture"}
+    bare = Image.open(saved(jpeg, exif=None, xmp=None))
+    assert not {"exif", "xmp"} & bare.info.keys()
+    assert Image.open(saved(image)).info.keys() == set()
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_tiff_is_turned_once(compression: str, image: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "a picture", 6
+    tiff = written(image, "TIFF", exif=exif, compression=compression)
+    shown = np.asarray(image.transpose(Image.Transpose.ROTATE_270)).astype(int)
+    with Image.open(saved(tiff, quality=90)) as opened:
+        assert dict(opened.getexif())[0x010E] == "a picture"
+        turned = np.asarray(ImageOps.exif_transpose(opened)).astype(int)
+    assert turned.shape == shown.shape
+    assert np.abs(turned - shown).mean() < 10
+
+
+def test_wrong_metadata_is_a_value_error(image: Image.Image) -> None:
+    for wrong in ({"icc_profile": "abc"}, {"exif": 5}, {"exif": "Exif"}, {"xmp": [1]}):
+        with pytest.raises(ValueError, match="must be bytes, not"):
+            saved(image, **wrong)
+    assert Image.open(saved(image, xmp="<y/>")).info["xmp"] == b"<y/>"
+
+
+def test_order_of_verify_and_load(image: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "a.vaec"
+    path.write_bytes(saved(image).getvalue())
+    for source in (path, io.BytesIO(path.read_bytes())):
+        opened = Image.open(source)
+        opened.verify()
+        with pytest.raises(OSError, match="open it again"):
+            opened.load()
+        with pytest.raises(RuntimeError, match="directly after open"):
+            opened.verify()
+        opened = Image.open(source)
+        opened.load()
+        with pytest.raises(RuntimeError, match="directly after open"):
+            opened.verify()
+        assert opened.getpixel((0, 0)) is not None
 
 
 def test_quality_and_model_options(image: Image.Image) -> None:

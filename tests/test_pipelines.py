@@ -46,6 +46,13 @@ def test_batches_equal_single_images(codec: vaecodec.Codec) -> None:
     assert codec.encode_batch(torch.from_numpy(np.stack(PICTURES)).permute(0, 3, 1, 2), 40) == expected
     for image, data in zip(codec.decode_batch(expected), expected, strict=True):
         assert np.array_equal(np.asarray(image), np.asarray(codec.decode(data)))
+    for array, tensor, data in zip(
+        codec.decode_batch(expected, "numpy"), codec.decode_batch(expected, "torch"), expected, strict=True
+    ):
+        assert np.array_equal(array, codec.decode_array(data))
+        assert torch.equal(tensor, codec.decode_to_tensor(data))
+    with pytest.raises(vaecodec.ImageError, match="unknown kind 'jax'"):
+        codec.decode_batch(expected, "jax")
 
 
 def test_arrays_and_tensors(codec: vaecodec.Codec) -> None:
@@ -117,7 +124,7 @@ def test_webdataset(folder: Path, tmp_path: Path) -> None:
 
 
 def test_urls_wherever_a_path_is_taken(codec: vaecodec.Codec, picture_file: Path, tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
+    fsspec, _ = pytest.importorskip("fsspec"), pytest.importorskip("torch")
     data = codec.encode(picture_file)
     with fsspec.open("memory://bucket/a.vaec", "wb") as file:
         file.write(data)
@@ -126,6 +133,19 @@ def test_urls_wherever_a_path_is_taken(codec: vaecodec.Codec, picture_file: Path
     assert codec.encode("memory://bucket/photo.png") == data
     assert np.array_equal(np.asarray(codec.decode("memory://bucket/a.vaec")), np.asarray(codec.decode(data)))
     assert vaecodec.inspect("memory://bucket/a.vaec")["bytes"] == len(data)
+    from vaecodec.datasets import VaecDataset
+
+    with fsspec.open("memory://bucket/deep/er.vaec", "wb") as file:
+        file.write(data)
+    dataset = VaecDataset("memory://bucket", model=TINY)
+    assert dataset.paths == ["memory://bucket/a.vaec", "memory://bucket/deep/er.vaec"]
+    assert np.array_equal(dataset[1].permute(1, 2, 0), codec.decode_array(data))
+    with fsspec.open("memory://bucket/tiny.safetensors", "wb") as file:
+        file.write(TINY.read_bytes())
+    for model in ("memory://bucket/tiny.safetensors", TINY.as_uri()):
+        assert vaecodec.Codec(model).encode(picture_file) == data
+    with pytest.raises(vaecodec.ModelError, match=r"none\.safetensors: no such file"):
+        vaecodec.Codec("memory://bucket/none.safetensors").encode(picture_file)
     for missing in ("memory://bucket/none.vaec", "nonsense://x"):
         with pytest.raises(vaecodec.VaecodecError):
             codec.decode(missing)

@@ -62,9 +62,9 @@ class Damage:
 class Codec:
     """Encodes and decodes images; models are loaded when first needed and kept. Threads may share one Codec.
 
-    model: name of a shipped model or path of a model file, for encoding (default: fast) and for decoding streams of
-    it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or "torch";
-    device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
+    model: name of a shipped model, or path or URL of a model file, for encoding (default: fast) and for decoding
+    streams of it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or
+    "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. lossless: keep images as they are where that
     takes fewer bytes than their latents (text, drawings, patterns).
     """
@@ -168,7 +168,11 @@ class Codec:
         return write_container(header, groups, sections)
 
     def encode_batch(self, images: Iterable[Any], quality: float = 50) -> list[bytes]:
-        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them, side by side on all cores."""
+        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them, side by side on all cores.
+
+        One image a thread, not one pass of the nets over all of them: that keeps all cores busy already, sizes may
+        differ, and the bytes are those of `encode`.
+        """
         return list(self._workers.map(lambda image: self._single.encode(image, quality), images))
 
     # Decoding ---------------------------------------------------------------------------------------------------
@@ -186,9 +190,19 @@ class Codec:
         with Source(source) as opened:
             return self._decode(read_container(opened, self.max_pixels), region, None, progress)
 
-    def decode_batch(self, sources: Iterable[Any]) -> list[Image.Image]:
-        """Decode many files side by side on all cores."""
-        return list(self._workers.map(self._single.decode, sources))
+    def decode_batch(self, sources: Iterable[Any], kind: str = "pil") -> list[Any]:
+        """Decode many files side by side on all cores, one a thread (see encode_batch).
+
+        kind: "pil" (images, as from decode), "numpy" (decode_array) or "torch" (decode_to_tensor).
+        """
+        return list(self._workers.map(self._single.decoder(kind), sources))
+
+    def decoder(self, kind: str) -> Callable[[Any], Any]:
+        """The method that decodes to "pil", "numpy" or "torch"."""
+        methods = {"pil": self.decode, "numpy": self.decode_array, "torch": self.decode_to_tensor}
+        if kind not in methods:
+            raise ImageError(f"unknown kind {kind!r}; there are {', '.join(methods)}")
+        return methods[kind]
 
     def decode_array(self, source: Any, region: Region | None = None) -> NDArray[np.uint8]:
         """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha)."""

@@ -18,12 +18,12 @@ from torch.utils.data import Dataset
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
 from vaecodec.errors import ImageError
-from vaecodec.files import Source
+from vaecodec.files import Source, list_files, place
 from vaecodec.folders import SUFFIX
 
 
 class VaecDataset(Dataset):
-    """The .vaec files of a folder (or of a list of paths or URLs) as uint8 tensors (3, H, W), alpha left out.
+    """The .vaec files of a folder or URL (or of a list of paths or URLs) as uint8 tensors (3, H, W), alpha left out.
 
     crop: side of a random square crop, of which only the tiles it touches are read and decoded; smaller pictures are
     mirrored. transform: applied to each tensor. codec: arguments of Codec; each worker process of a DataLoader makes
@@ -37,8 +37,11 @@ class VaecDataset(Dataset):
         transform: Callable[[Tensor], Any] | None = None,
         **codec: Any,
     ) -> None:
-        folder = isinstance(source, str | Path)
-        self.paths = sorted(map(str, Path(source).rglob(f"*{SUFFIX}"))) if folder else [str(path) for path in source]
+        if isinstance(source, str | Path):
+            names = sorted(name for name in list_files(source) if name.lower().endswith(SUFFIX))
+            self.paths = [str(place(source, name)) for name in names]
+        else:
+            self.paths = [str(path) for path in source]
         if not self.paths:
             raise ImageError(f"no {SUFFIX} files in {source}")
         self.crop, self.transform = crop, transform
@@ -75,8 +78,7 @@ def _mirrored(tensor: Tensor, side: int) -> Tensor:
 def webdataset_decoder(kind: str = "torch", **codec: Any) -> Callable[[str, bytes], Any]:
     """A handler for WebDataset.decode: .vaec entries become tensors (C, H, W) ("torch"), arrays (H, W, C) ("numpy")
     or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec."""
-    coder = Codec(**({"threads": 1} | codec))
-    decode = {"torch": coder.decode_to_tensor, "numpy": coder.decode_array, "pil": coder.decode}[kind]
+    decode = Codec(**({"threads": 1} | codec)).decoder(kind)
 
     def handler(key: str, data: bytes) -> Any:
         return decode(data) if key.lower().endswith(SUFFIX) else None

@@ -33,6 +33,17 @@ def url_exists(url: str) -> bool:
         return system.exists(name)
 
 
+def is_folder(path: str) -> bool:
+    """Whether a path or URL is a folder that is there."""
+    local = local_path(path)
+    if local is not None:
+        return local.is_dir()
+    with _storage_of(path, "look for") as fsspec:
+        system, name = fsspec.core.url_to_fs(path)
+        # A file first: of a page on the web fsspec would have to guess from its text whether it is a folder.
+        return not system.isfile(name) and system.isdir(name)
+
+
 @contextmanager
 def _storage_of(url: str, action: str) -> Iterator[ModuleType]:
     """fsspec, with everything that it raises turned into a VaecodecError."""
@@ -56,13 +67,14 @@ def _open_url(url: str) -> Any:
 
 def list_files(root: str | Path, recursive: bool = True) -> list[str]:
     """Files in a folder or below a URL, by their names relative to it, with "/"; none if it does not exist."""
-    if is_url(root):
+    folder = local_path(root)
+    if folder is None:
         with _storage_of(str(root), "list") as fsspec:
             system, base = fsspec.core.url_to_fs(root)
             base = base.rstrip("/") + "/"
             return [path.removeprefix(base) for path in system.find(base, maxdepth=None if recursive else 1)]
-    paths = Path(root).rglob("*") if recursive else Path(root).glob("*")
-    return [path.relative_to(root).as_posix() for path in paths if path.is_file()]
+    paths = folder.rglob("*") if recursive else folder.glob("*")
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
 
 
 def place(root: str | Path, name: str) -> str | Path:
@@ -95,7 +107,8 @@ class Source:
         try:
             file = data
             if self._owned:
-                file = _open_url(data) if is_url(data) else open(data, "rb")  # noqa: SIM115 (closed by close)
+                path = local_path(data)
+                file = _open_url(data) if path is None else open(path, "rb")  # noqa: SIM115 (closed by close)
             if file.seekable():
                 self._file = file
             else:

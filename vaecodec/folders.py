@@ -7,13 +7,14 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
-from vaecodec.files import Source, is_url, list_files, place, write_whole
+from vaecodec.files import Source, is_url, list_files, local_path, place, url_exists, write_whole
 from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_image, to_picture, to_pil
 
 SUFFIX = ".vaec"
@@ -70,23 +71,47 @@ def without_done(jobs: list[Job], out: str | Path) -> list[Job]:
 
 
 def run_jobs(
-    jobs: list[Job], task: Task, out: Path, workers: int, report: Callable[[dict[str, Any]], None] = lambda entry: None
+    jobs: list[Job],
+    task: Task,
+    out: str | Path,
+    workers: int,
+    report: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> list[dict[str, Any]]:
     """Do the jobs in `workers` processes; returns the manifest entries of those that failed.
 
-    Every entry also goes to out/manifest.jsonl and to `report`: source, target, width, height, bytes_in, bytes_out,
-    bpp, seconds; or source and error. Raises VaecodecError if a worker dies.
+    Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
+    bytes_out, bpp, seconds; or source and error. Raises VaecodecError if a worker dies.
     """
-    out.mkdir(parents=True, exist_ok=True)
     failures = []
-    with open(out / MANIFEST, "a") as manifest:
+    with _manifest(out) as write_line:
         for entry in _entries(jobs, task, workers):
-            manifest.write(json.dumps(entry) + "\n")
-            manifest.flush()
+            write_line(json.dumps(entry) + "\n")
             report(entry)
             if "error" in entry:
                 failures.append(entry)
     return failures
+
+
+@contextmanager
+def _manifest(out: str | Path) -> Iterator[Callable[[str], None]]:
+    """Appends lines to the manifest: at once in a folder; of a URL at the end of the run, whatever ends it, since
+    object stores know only whole files."""
+    folder = local_path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / MANIFEST, "a", buffering=1) as file:  # a line is written as soon as it is whole
+            yield file.write
+        return
+    url, lines = str(place(out, MANIFEST)), []
+    try:
+        yield lines.append
+    finally:
+        if lines:
+            before = b""
+            if url_exists(url):
+                with Source(url) as source:
+                    before = source.read(0, source.size)
+            write_whole(url, before + "".join(lines).encode(), overwrite=True)
 
 
 def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, Any]]:
@@ -128,8 +153,9 @@ class Worker:
         """The manifest entry of a job; what goes wrong with it is in the entry, too."""
         started = time.perf_counter()
         try:
-            if not is_url(job.target):
-                Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+            target = local_path(job.target)
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
             entry = self._encode(job) if self.task.kind == "encode" else self._decode(job)
         except (VaecodecError, OSError, MemoryError) as error:
             return {"source": str(job.source), "error": str(error) or type(error).__name__}

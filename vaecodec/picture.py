@@ -7,7 +7,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,7 +160,7 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     if exif is not None and "exif" in image.info:
         exif = image.info["exif"]  # transposing has reset the orientation in it
     if xmp is not None:
-        xmp = _xmp(image)
+        xmp = xmp_of(image)
     image, more, profile_fits = _to_eight_bit_mode(image, icc)
     samples = np.asarray(image)
     picture = _from_array(samples, max_pixels)
@@ -171,16 +171,17 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
 
 def _metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
     icc = image.info.get("icc_profile")
-    return _exif(image), icc if isinstance(icc, bytes) and icc else None, _xmp(image)
+    return exif_of(image), icc if isinstance(icc, bytes) and icc else None, xmp_of(image)
 
 
-def _exif(image: Image.Image) -> bytes | None:
+def exif_of(image: Image.Image, tags: Collection[int] = EXIF_TAGS) -> bytes | None:
+    """The EXIF of an image; of one that does not have it whole, `tags` of the first directory and the others."""
     exif = image.info.get("exif")
     if isinstance(exif, bytes):
         return exif
     # TIFF, and PNG as ImageMagick writes it, have the tags elsewhere: kept are those that speak of the picture.
     found, kept = image.getexif(), Image.Exif()
-    for tag in found.keys() & EXIF_TAGS:
+    for tag in found.keys() & tags:
         kept[tag] = found[tag]
     directories = {number: values for number in EXIF_DIRECTORIES if (values := found.get_ifd(number))}
     for number, values in directories.items():
@@ -196,7 +197,7 @@ def _sixteen_bit(arguments: Any) -> bool:
     )
 
 
-def _xmp(image: Image.Image) -> bytes | None:
+def xmp_of(image: Image.Image) -> bytes | None:
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     return xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else None
 

@@ -8,7 +8,8 @@
 
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
 thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100, default 50),
-model (name or path), exif, icc_profile (default: that of the image), xmp.
+model (name or path), exif, icc_profile, xmp (default: those of the image; None: without). As everywhere in Pillow,
+pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from __future__ import annotations
 import io
 from typing import IO, Any
 
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, read_container
 from vaecodec.codec import METADATA, Codec
 from vaecodec.errors import VaecodecError
 from vaecodec.files import Source
-from vaecodec.picture import to_picture, to_pil
+from vaecodec.picture import EXIF_TAGS, exif_of, to_picture, to_pil, xmp_of
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
 PREVIEW = 8
@@ -79,6 +80,8 @@ class VaecImageFile(ImageFile.ImageFile):
 
     def verify(self) -> None:
         """Check all checksums; raises OSError if one fails."""
+        if self.fp is None:
+            raise RuntimeError("verify must be called directly after open")
         try:
             for kind in self._container.sections:
                 self._container.section(kind)
@@ -89,7 +92,9 @@ class VaecImageFile(ImageFile.ImageFile):
         super().verify()
 
     def load(self) -> Any:
-        if self.tile and self.fp is not None:
+        if self.tile and self.fp is None:
+            raise OSError("cannot load this image: it was verified or closed; open it again")
+        if self.tile:
             try:
                 picture = _codec().preview(self._source) if self._preview else _codec().decode_picture(self._source)
             except VaecodecError as error:
@@ -103,17 +108,28 @@ class VaecImageFile(ImageFile.ImageFile):
         """The pixels are all that is left to read."""
 
 
+def _block(options: dict[str, Any], name: str, default: Any) -> bytes | None:
+    """Metadata from the options of save, or `default`; raises ValueError for what is no metadata."""
+    value = options.get(name, default)
+    if isinstance(value, Image.Exif):
+        value = value.tobytes()
+    if isinstance(value, str) and name == "xmp":
+        value = value.encode()
+    if value is not None and not isinstance(value, bytes | bytearray):
+        raise ValueError(f"{name} must be bytes, not {type(value).__name__}")
+    return value
+
+
 def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
     bare = image.copy()
     bare.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
-    exif = options.get("exif")
     try:
         picture = to_picture(bare, _UNLIMITED)
-        # As everywhere in Pillow, pixels and EXIF are kept as they are: the orientation is not applied.
-        picture.exif = exif.tobytes() if isinstance(exif, Image.Exif) else exif
-        picture.icc = options.get("icc_profile", image.info.get("icc_profile"))
-        picture.xmp = options.get("xmp")
+        # Of TIFF, whose pixels Pillow has turned by now, the orientation is gone; of others it must stay.
+        picture.exif = _block(options, "exif", exif_of(image, EXIF_TAGS | {ExifTags.Base.Orientation}))
+        picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
+        picture.xmp = _block(options, "xmp", xmp_of(image))
         fp.write(_codec(options.get("model")).encode_picture(picture, options.get("quality", 50)))
     except VaecodecError as error:
         raise OSError(str(error)) from error

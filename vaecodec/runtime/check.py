@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
-from vaecodec.config import LEVEL, STEPS, ModelConfig
+from vaecodec.config import BIAS_UNIT, LEVEL, STEPS
 from vaecodec.errors import BackendError
 from vaecodec.runtime.nets import Float, Nets
+from vaecodec.runtime.store import ModelFile
+
+GRIDS = ((4, 6), (16, 16))
+"""Hyper latents of a small image and of a full tile: libraries choose their algorithms by the size."""
 
 
-def _levels(random: np.random.Generator, *shape: int) -> Float:
-    return random.integers(-LEVEL, LEVEL + 1, shape).astype(np.float32)
-
-
-def check_exact(nets: Nets, reference: Nets, config: ModelConfig) -> None:
-    """Run the integer nets of both on the same full-range input; raises BackendError where they differ."""
+def check_exact(nets: Nets, reference: Nets, model: ModelFile) -> None:
+    """Run the integer nets of both on the same full-range input, with the rate biases of the lowest and the highest
+    anchor; raises BackendError where they differ."""
     random = np.random.default_rng(0)
-    u, bias = _levels(random, config.hyper_latents, 4, 6), np.zeros(config.hyper_channels, np.float32)
-    features = reference.hyper_synthesis(u, bias)
-    same = np.array_equal(nets.hyper_synthesis(u, bias), features)
-    bias = np.zeros(config.context_channels, np.float32)
-    slots: list[Float] = []
-    for step in range(STEPS):
-        expected = reference.context_step(step, features, slots, bias)
-        outputs = nets.context_step(step, features, slots, bias)
-        same = same and all(np.array_equal(a, b) for a, b in zip(outputs, expected, strict=True))
-        slots.append(_levels(random, config.latents, 8, 12))
-    if not same:
+    if not all(
+        _same(nets, reference, model, grid, anchor, random) for grid, anchor in zip(GRIDS, (0, -1), strict=True)
+    ):
         raise BackendError("this device does not compute the exact prior exactly; use the CPU")
+
+
+def _same(
+    nets: Nets, reference: Nets, model: ModelFile, grid: tuple[int, int], anchor: int, random: np.random.Generator
+) -> bool:
+    def levels(channels: int, scale: int) -> Float:
+        shape = channels, *(scale * side for side in grid)
+        return random.integers(-LEVEL, LEVEL + 1, shape).astype(np.float32)
+
+    hyper_bias, step_biases = (
+        model.float_tensor(f"prior.{table}")[..., anchor, :] / BIAS_UNIT for table in ("hyper_rate", "step_rate")
+    )
+    u, slots = levels(model.config.hyper_latents, 1), []
+    features = reference.hyper_synthesis(u, hyper_bias)
+    if not np.array_equal(nets.hyper_synthesis(u, hyper_bias), features):
+        return False
+    for step in range(STEPS):
+        expected = reference.context_step(step, features, slots, step_biases[step])
+        outputs = nets.context_step(step, features, slots, step_biases[step])
+        if not all(np.array_equal(a, b) for a, b in zip(outputs, expected, strict=True)):
+            return False
+        slots.append(levels(model.config.latents, 2))
+    return True

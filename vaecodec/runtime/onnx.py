@@ -42,10 +42,24 @@ class OnnxNets:
         self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             self._options.intra_op_num_threads = threads
+        if device != "cpu":
+            # Where CUDA does not work onnxruntime logs pages; _session says it in one line.
+            self._options.log_severity_level = 4
+            onnxruntime.set_default_logger_severity(4)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
         if device != "cpu":
-            check_exact(self, OnnxNets(model), model.config)
+            check_exact(self, OnnxNets(model), model)
+
+    def _session(self, graph: bytes) -> onnxruntime.InferenceSession:
+        """Raises BackendError where the device cannot be had: onnxruntime would go on with the CPU in silence."""
+        try:
+            session = onnxruntime.InferenceSession(graph, self._options, self._providers, enable_fallback=0)
+        except Exception as error:  # see _run
+            raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
+        if len(self._providers) > 1 and "CUDAExecutionProvider" not in session.get_providers():
+            raise BackendError("onnxruntime cannot use CUDA here: driver, CUDA or cuDNN are missing or do not fit it")
+        return session
 
     def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
         key = name if step is None else f"{name}_{step}"
@@ -53,7 +67,7 @@ class OnnxNets:
             if key not in self._sessions:
                 build = getattr(graphs, name)
                 data = build(self._model) if step is None else build(self._model, step)
-                self._sessions[key] = onnxruntime.InferenceSession(data, self._options, self._providers)
+                self._sessions[key] = self._session(data)
         try:
             results = self._sessions[key].run(None, {name: array[None] for name, array in inputs.items()})
         except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone

@@ -33,7 +33,8 @@ from vaecodec.config import (
     STEPS,
     ModelConfig,
 )
-from vaecodec.errors import ModelError
+from vaecodec.errors import ModelError, VaecodecError
+from vaecodec.files import Source, is_url
 from vaecodec.quantise import Quantiser
 from vaecodec.rate import MAX_LOG2
 
@@ -46,7 +47,7 @@ class ModelFile:
     """A verified model: its configuration, tensors by name, and where it came from."""
 
     name: str
-    path: Path
+    path: str | Path
     config: ModelConfig
     tensors: dict[str, np.ndarray]
     checksum: str
@@ -160,14 +161,16 @@ def expected_tensors(config: ModelConfig) -> dict[str, tuple[type, tuple[int, ..
     return expected
 
 
-def read_model(path: Path, name: str | None = None) -> ModelFile:
-    """Read and verify a model file; raises ModelError if it is missing, foreign, damaged or inconsistent."""
+def read_model(path: str | Path, name: str | None = None) -> ModelFile:
+    """Read and verify a model file, by path or URL; raises ModelError if it is missing, damaged or inconsistent."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} is too large for a model file")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read model {path}: {error.strerror}") from error
+        with Source(path) as source:
+            size = source.size
+            data = source.read(0, size) if size <= MAX_BYTES else b""
+    except VaecodecError as error:
+        raise ModelError(f"no model: {error}") from error
+    if size > MAX_BYTES:
+        raise ModelError(f"{path} is too large for a model file")
     try:
         tensors = load_safetensors(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -189,7 +192,7 @@ def read_model(path: Path, name: str | None = None) -> ModelFile:
             raise ModelError(f"{path}: tensor {key} is not finite")
     if max(int(np.abs(tensors[key].astype(int)).max()) for key in ("gain", "hyper_gain")) > MAX_LOG2:
         raise ModelError(f"{path}: gains are out of range")
-    model = ModelFile(name or path.stem, path, config, tensors, hashlib.sha256(data).hexdigest(), bpp_range)
+    model = ModelFile(name or Path(path).stem, path, config, tensors, hashlib.sha256(data).hexdigest(), bpp_range)
     for tables in ("tables.latent", "tables.hyper"):
         PackedTables(tensors[f"{tables}.counts"], tensors[f"{tables}.radius"])
     if tensors["tables.hyper.radius"].max() > HYPER_LIMIT:
@@ -213,7 +216,7 @@ DEFAULT_MODEL = "fast"
 
 
 def load_model(name_or_path: str | Path | None = None) -> ModelFile:
-    """A shipped model by name (default: fast) or any model file by path."""
+    """A shipped model by name (default: fast) or any model file by path or URL."""
     name = str(name_or_path or DEFAULT_MODEL)
     shipped = _shipped()
     if name in shipped:
@@ -222,8 +225,8 @@ def load_model(name_or_path: str | Path | None = None) -> ModelFile:
         if not model.checksum.startswith(identity):
             raise ModelError(f"shipped model {name} is damaged: its checksum is not the one in its name")
         return model
-    if Path(name).suffix == SUFFIX or Path(name).exists():
-        return read_model(Path(name))
+    if is_url(name) or Path(name).suffix == SUFFIX or Path(name).exists():
+        return read_model(name)
     raise ModelError(f"unknown model {name!r}; shipped models: {', '.join(shipped) or 'none'}, or give a path")
 
 

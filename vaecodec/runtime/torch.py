@@ -48,7 +48,7 @@ class TorchNets:
         except (RuntimeError, AssertionError) as error:
             raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
         if self._device.type != "cpu":
-            check_exact(self, TorchNets(model), model.config)
+            check_exact(self, TorchNets(model), model)
 
     def _in(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array))[None].to(self._device)
