@@ -21,9 +21,9 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
+from vaecodec.alpha import alpha_to_png
 from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
 from vaecodec.files import Source
-from vaecodec.picture import alpha_to_png
 from vaecodec.tiles import TileGrid
 
 FOLDER = Path(__file__).parent / "attacks"

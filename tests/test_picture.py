@@ -11,8 +11,9 @@ import pytest
 from pictures import generated_picture
 from PIL import Image, ImageCms, ImageOps
 
+from vaecodec.alpha import alpha_from_png, alpha_to_png
 from vaecodec.errors import ImageError
-from vaecodec.picture import Picture, alpha_from_png, alpha_to_png, save_image, to_picture, to_pil
+from vaecodec.picture import Picture, save_image, to_picture, to_pil
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vaecodec.alpha import alpha_from_png, alpha_to_png
 from vaecodec.bitstream.container import (
     MAX_METADATA,
     Container,
@@ -30,7 +31,7 @@ from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.parallel import Workers
-from vaecodec.picture import MAX_PIXELS, Picture, alpha_from_png, alpha_to_png, to_array, to_picture, to_pil
+from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS, load_nets

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import warnings
-import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 from vaecodec.files import Source, is_url
+from vaecodec.metadata import metadata_of, xmp_of
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""
 MAX_PIXELS = 1 << 27
 """Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
-EXIF_TAGS = {
-    *(ExifTags.Base[name] for name in ("ImageDescription", "Make", "Model", "XResolution", "YResolution")),
-    *(ExifTags.Base[name] for name in ("ResolutionUnit", "Software", "DateTime", "Artist", "Copyright")),
-}
-"""Tags of the first directory that are kept of files which mix EXIF with the layout of their samples. The orientation
-is not among them: it is applied."""
-EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 
 
@@ -156,7 +148,7 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
         notes.append("only the first frame is kept")
     if any(_sixteen_bit(tile[3]) for tile in getattr(image, "tile", ())):
         notes.append(SIXTEEN_BITS)
-    exif, icc, xmp, image = *_metadata(image), ImageOps.exif_transpose(image)
+    exif, icc, xmp, image = *metadata_of(image), ImageOps.exif_transpose(image)
     if exif is not None and "exif" in image.info:
         exif = image.info["exif"]  # transposing has reset the orientation in it
     if xmp is not None:
@@ -169,37 +161,12 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     return picture
 
 
-def _metadata(image: Image.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
-    icc = image.info.get("icc_profile")
-    return exif_of(image), icc if isinstance(icc, bytes) and icc else None, xmp_of(image)
-
-
-def exif_of(image: Image.Image, tags: Collection[int] = EXIF_TAGS) -> bytes | None:
-    """The EXIF of an image; of one that does not have it whole, `tags` of the first directory and the others."""
-    exif = image.info.get("exif")
-    if isinstance(exif, bytes):
-        return exif
-    # TIFF, and PNG as ImageMagick writes it, have the tags elsewhere: kept are those that speak of the picture.
-    found, kept = image.getexif(), Image.Exif()
-    for tag in found.keys() & tags:
-        kept[tag] = found[tag]
-    directories = {number: values for number in EXIF_DIRECTORIES if (values := found.get_ifd(number))}
-    for number, values in directories.items():
-        kept.get_ifd(number).update(values)
-    return kept.tobytes() if len(kept) or directories else None
-
-
 def _sixteen_bit(arguments: Any) -> bool:
     """Whether the arguments of Pillow's decoder say that the file has samples of more than 8 bits."""
     parts = arguments if isinstance(arguments, tuple) else (arguments,)
     return any(isinstance(part, str) and ";16" in part for part in parts) or (
         len(parts) == 2 and isinstance(parts[1], int) and parts[1] > 255  # PPM: mode and largest value
     )
-
-
-def xmp_of(image: Image.Image) -> bytes | None:
-    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    return xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else None
 
 
 def _to_eight_bit_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, list[str], bool]:
@@ -319,53 +286,3 @@ def _can_hold(image_format: str, mode: str, name: str, value: bytes) -> bool:
     except Exception:
         return False
     return True
-
-
-def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
-    """Alpha plane (H, W) -> PNG, lossless."""
-    buffer = io.BytesIO()
-    Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def alpha_from_png(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """Inverse of alpha_to_png; raises ImageError unless it is the PNG of exactly this size that FORMAT.md allows."""
-    try:
-        _check_alpha_png(data, width, height)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                return np.asarray(image)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
-        raise ImageError("the alpha section is damaged") from error
-
-
-def _check_alpha_png(data: bytes, width: int, height: int) -> None:
-    """What Pillow overlooks: checksums of pixels, rows that are missing, bytes after the end, other kinds of PNG."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        raise ValueError("no PNG")
-    chunks, at = [], 8
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 8 + size
-        if struct.unpack_from(">I", data, end)[0] != zlib.crc32(data[at + 4 : end]):
-            raise ValueError("checksum")
-        chunks.append((kind, data[at + 8 : end]))
-        at = end + 4
-    gray_of_8_bits = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    if chunks[:1] != [(b"IHDR", gray_of_8_bits)]:
-        raise ImageError("the alpha section does not fit the image")
-    if chunks[-1] != (b"IEND", b"") or any(kind != b"IDAT" for kind, _ in chunks[1:-1]):
-        raise ValueError("chunks")
-    inflater, size = zlib.decompressobj(), height * (width + 1)
-    rows = inflater.decompress(b"".join(payload for _, payload in chunks[1:-1]), size + 1)
-    if len(rows) != size or not inflater.eof or inflater.unused_data:
-        raise ValueError("rows")

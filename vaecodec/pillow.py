@@ -23,7 +23,8 @@ from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, rea
 from vaecodec.codec import METADATA, Codec
 from vaecodec.errors import VaecodecError
 from vaecodec.files import Source
-from vaecodec.picture import EXIF_TAGS, exif_of, to_picture, to_pil, xmp_of
+from vaecodec.metadata import EXIF_TAGS, exif_of, xmp_of
+from vaecodec.picture import to_picture, to_pil
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
 PREVIEW = 8
