@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import signal
@@ -121,6 +122,66 @@ def test_full_disk(command: str, inputs: dict[str, Path], tmp_path: Path) -> Non
     assert "No space left" in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert not left
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What each command works on, as folders: small pictures and one that is large, and their .vaec files."""
+    folder = tmp_path_factory.mktemp("folders")
+    (folder / "encode").mkdir()
+    for name, (height, width) in {"a": (20, 30), "large": (600, 800), "z": (40, 30)}.items():
+        Image.fromarray(generated_picture(height, width)).save(folder / "encode" / f"{name}.png")
+    subprocess.run([*VAECODEC, "encode", "encode", "decode", "-q", "95"], cwd=folder, check=True)
+    return {"encode": folder / "encode", "decode": folder / "decode"}
+
+
+def folder_run(command: str, source: Path, out: Path, **options: object) -> subprocess.CompletedProcess:
+    arguments = (
+        [command, str(source), str(out), "-q", "95"] if command == "encode" else [command, str(source), str(out)]
+    )
+    return subprocess.run([*VAECODEC, *arguments, "--jobs", "2"], capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_full_quota_of_a_folder(command: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    """The image that does not fit is an error of its own, the others are whole."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+
+    run = folder_run(command, folders[command], tmp_path, preexec_fn=limited)
+    assert run.returncode == 1
+    assert "2 of 3 files" in run.stderr
+    assert len(run.stderr.splitlines()) == 2
+    assert "large" in run.stderr.splitlines()[1]
+    assert "File too large" in run.stderr
+    assert {path.stem for path in tmp_path.iterdir()} == {"a", "z", "manifest"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to mount a tiny tmpfs")
+@pytest.mark.parametrize("command", ["encode", "decode"])
+@pytest.mark.parametrize("size", ["4k", "24k"])
+def test_full_disk_of_a_folder(command: str, size: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    """4k: one file fits, but not even the manifest besides it; 24k: the small files fit, the large one does not."""
+    options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs", tmp_path]
+    if subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        run = folder_run(command, folders[command], tmp_path)
+        left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert run.returncode == 1
+    assert "No space left" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.splitlines()) == (1 if size == "4k" else 2)
+    manifest = left.pop("manifest.jsonl").splitlines()
+    assert len(left) <= 1 if size == "4k" else len(left) == 2 and len(manifest) == 3
+    for name, data in left.items():
+        if command == "encode":
+            assert data == (folders["decode"] / name).read_bytes()
+        else:
+            Image.open(io.BytesIO(data)).load()
 
 
 @pytest.mark.parametrize("command", ["encode", "decode"])

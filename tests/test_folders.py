@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -175,25 +176,84 @@ def test_file_urls_are_local_folders(tree: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out2/deep/er/d.vaec").is_file()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_whole_files_only(number: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "number", "code"),
+    [("encode", signal.SIGINT, 130), ("encode", signal.SIGTERM, 143), ("decode", signal.SIGTERM, 143)],
+)
+def test_a_signal_leaves_whole_files_only(kind: str, number: int, code: int, tmp_path: Path) -> None:
     root, out = tmp_path / "in", tmp_path / "out"
+    suffix = ".vaec" if kind == "encode" else ".png"
     root.mkdir()
     for i in range(60):
-        Image.fromarray(generated_picture(400, 400, i)).save(root / f"{i}.png", compress_level=1)
-    command = [sys.executable, "-m", "vaecodec", "encode", str(root), "-o", str(out), "--jobs", "2"]
+        if kind == "encode":
+            Image.fromarray(generated_picture(400, 400, i)).save(root / f"{i}.png", compress_level=1)
+        else:
+            (root / f"{i}.vaec").write_bytes((TINY.parent / "fast-q95.vaec").read_bytes())
+    command = [sys.executable, "-m", "vaecodec", kind, str(root), "-o", str(out), "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list(out.glob("*.vaec")):
+    while not list(out.glob(f"*{suffix}")):
         time.sleep(0.05)
         assert process.poll() is None
     process.send_signal(number)
     message = process.communicate(timeout=60)[1]
     assert process.returncode == code, message
     assert "Traceback" not in message
-    assert {path.suffix for path in out.iterdir()} == {".vaec", ".jsonl"}
+    assert {path.suffix for path in out.iterdir()} == {suffix, ".jsonl"}
+    assert len(list(out.glob(f"*{suffix}"))) < 60
     resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
-    assert len(list(out.glob("*.vaec"))) == 60
+    assert len(list(out.glob(f"*{suffix}"))) == 60
+
+
+STUCK_IN_WRITING = """
+import sys, time
+from pathlib import Path
+from vaecodec.cli import main
+
+def write_half(self, data, write=Path.write_bytes):
+    write(self, data[: len(data) // 2])
+    time.sleep(60)
+
+Path.write_bytes = write_half
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("kind", ["encode", "decode"])
+def test_a_signal_to_all_processes_leaves_no_temporary_file(number: int, kind: str, tmp_path: Path) -> None:
+    """As when a terminal is closed, or a scheduler stops a job: workers hold half-written files then."""
+    root, out, script = tmp_path / "in", tmp_path / "out", tmp_path / "stuck.py"
+    root.mkdir()
+    script.write_text(STUCK_IN_WRITING)  # spawned workers run it, too, as a module
+    for i in range(4):
+        if kind == "encode":
+            Image.fromarray(generated_picture(40, 40, i)).save(root / f"{i}.png")
+        else:
+            (root / f"{i}.vaec").write_bytes((TINY.parent / "tiny-32x32.vaec").read_bytes())
+    command = [sys.executable, script, kind, root, "-o", out, "--jobs", "2", "--model", TINY]
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while len(list(out.glob(".*.partial"))) < 2:
+        time.sleep(0.05)
+        assert process.poll() is None
+    os.killpg(process.pid, number)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number, message
+    assert "Traceback" not in message
+    assert [path.name for path in out.iterdir()] == ["manifest.jsonl"]
+
+
+def test_stale_temporary_files_are_removed(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    old, new, foreign = (out / f".{name}.partial" for name in ("a.vaec.0a1b2c3d", "b.vaec.0a1b2c3d", "x.vaec.0a1b2c3d"))
+    for path in (old, new, foreign):
+        path.write_bytes(b"half")
+    for path in (old, foreign):
+        os.utime(path, (time.time() - 1000,) * 2)
+    assert vaecodec("encode", tree, "-o", out, "--jobs", 1).returncode == 0
+    assert {path.name for path in out.iterdir()} == {"a.vaec", "b.vaec", "manifest.jsonl", new.name, foreign.name}
 
 
 def kill_self(entry: dict) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import secrets
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,10 +182,20 @@ def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
         partial.unlink(missing_ok=True)
 
 
-def remove_partials(paths: Collection[Path]) -> None:
-    """Remove the temporary files of `write_whole` to these paths whose process was killed."""
+def remove_partials(paths: Collection[Path], age: float = 0) -> None:
+    """Remove the temporary files of `write_whole` to these paths whose process was killed: those that nobody has
+    written to for `age` seconds."""
+    newest = time.time() - age
     names = {(path.parent, path.name[:100]) for path in paths}
     for folder in {path.parent for path in paths}:
         for partial in folder.glob(".*.partial"):
-            if (folder, partial.name[1:].rsplit(".", 2)[0]) in names:
+            if (folder, partial.name[1:].rsplit(".", 2)[0]) in names and _changed(partial) <= newest:
                 partial.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    """When a file was last written to; infinity if another process has just removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

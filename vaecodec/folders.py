@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import FrameType
 from typing import Any
 
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
-from vaecodec.files import Source, is_url, list_files, local_path, place, url_exists, write_whole
+from vaecodec.files import (
+    Source,
+    is_url,
+    list_files,
+    local_path,
+    place,
+    remove_partials,
+    url_exists,
+    write_whole,
+)
 from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_image, to_picture, to_pil
 
 SUFFIX = ".vaec"
 MANIFEST = "manifest.jsonl"
+STALE = 600
+"""Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,7 @@ def run_jobs(
     Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
     bytes_out, bpp, seconds; or source and error. Raises VaecodecError if a worker dies.
     """
+    remove_partials([path for job in jobs if (path := local_path(job.target))], STALE)
     failures = []
     with _manifest(out) as write_line:
         for entry in _entries(jobs, task, workers):
@@ -126,6 +141,7 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, An
 
     # Spawned, not forked: the runtimes have threads.
     context = multiprocessing.get_context("spawn")
+    _start_resource_tracker()
     pool = ProcessPoolExecutor(workers, context, _start_worker, (task,))
     waiting, running = iter(jobs), set[Future]()
     try:
@@ -141,6 +157,20 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, An
         raise VaecodecError("a worker process died (out of memory?); --resume goes on where it stopped") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_resource_tracker() -> None:
+    """Python's helper process behind a pool is deaf to SIGTERM; here it also gets a blocked SIGHUP. Killed along with
+    us when a terminal is closed, it would be started again at once and complain."""
+    if not hasattr(signal, "SIGHUP"):
+        return
+    from multiprocessing import resource_tracker
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Worker:
@@ -194,7 +224,18 @@ def _start_worker(task: Task) -> None:
     # Ctrl-C reaches every process of the terminal: the parent answers it, workers finish what they hold.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = Worker(task)
+    # Other signals end a worker, as the pool itself must be able to, but it unwinds: no temporary file stays.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signum)
 
 
 def _work(job: Job) -> dict[str, Any]:
-    return _worker(job)
+    try:
+        return _worker(job)
+    except SystemExit as stop:
+        os._exit(stop.code)  # the pool would hand it to the parent as a result and go on
