@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -203,6 +204,21 @@ def test_stages_of_a_pipeline(cluster: Cluster, tmp_path: Path) -> None:
     for row in decoded:
         whole = np.empty((0, 0, 3)) if row["error"] else codec.decode_array(codec.encode(row["path"], 70))
         assert np.array_equal(row["image"], whole)
+
+
+def test_the_pipeline_of_the_docs_writes_files(cluster: Cluster, tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pictures", 5)
+    (tmp_path / "archive").mkdir()
+    page = (Path(__file__).parent.parent / "docs/clusters.md").read_text()
+    (pipeline,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "map_batches" in block]
+    pipeline = pipeline.replace("s3://bucket", str(tmp_path)).replace("size=8", "size=1")
+    exec(pipeline.replace('"quality": 40', f'"quality": 40, "model": {MODEL!r}'), {})
+    codec = vaecodec.Codec(MODEL, threads=1)
+    expected = {f"{path.name}.vaec": codec.encode(path, 40) for path in (tmp_path / "pictures").rglob("*.png")}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == expected
+    rows = ray.data.read_parquet(str(tmp_path / "manifest")).take_all()
+    assert sorted(Path(row["path"]).name + ".vaec" for row in rows) == sorted(expected)
+    assert all(row["error"] is None for row in rows)
 
 
 def test_example(cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
