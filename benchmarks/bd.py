@@ -14,7 +14,8 @@ def _delta(kind: str, anchor: Curve, test: Curve) -> float:
     import bjontegaard
 
     (a_rate, a_score), (t_rate, t_score) = (np.array(sorted(curve)).T for curve in (anchor, test))
-    if max(a_score.min(), t_score.min()) >= min(a_score.max(), t_score.max()):
+    a_base, t_base = (a_score, t_score) if kind == "bd_rate" else (a_rate, t_rate)
+    if max(a_base.min(), t_base.min()) >= min(a_base.max(), t_base.max()):
         raise ValueError("the curves do not overlap")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about overlaps below 75 %: reports state the range
@@ -31,7 +32,7 @@ def bd_rate(anchor: Curve, test: Curve, bpp_range: tuple[float, float] | None = 
 
 
 def bd_score(anchor: Curve, test: Curve, bpp_range: tuple[float, float] | None = None) -> float:
-    """Mean difference in score at equal rate, over the rates that both curves cover."""
+    """Mean difference in score at equal rate, over the rates that both curves cover; ValueError as of bd_rate."""
     return _delta("bd_psnr", _within(anchor, bpp_range), test)
 
 

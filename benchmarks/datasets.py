@@ -43,7 +43,8 @@ def pixels_hash(data: bytes) -> str | None:
 
 
 def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
-    """Folder with the 24 images, fetched where they are missing; raises VaecodecError with the reason if that fails.
+    """Folder with the 24 images, fetched where they are missing or not what they should be; raises VaecodecError with
+    the reason if that fails.
 
     An interrupted download goes on where it stopped.
     """
@@ -51,7 +52,7 @@ def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
     expected: dict[str, str] = json.loads(Path(__file__).with_name("kodak.json").read_text())
     for number, (name, digest) in enumerate(expected.items(), 1):
         target = folder / name
-        if not target.exists():
+        if not (target.exists() and pixels_hash(target.read_bytes()) == digest):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 data = fetch(f"{url}/{name}", target.with_suffix(".part"))
@@ -62,7 +63,7 @@ def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
                 ) from error
             if pixels_hash(data) != digest:
                 raise VaecodecError(f"{url}/{name} is not the image that it should be: its checksum differs")
-            write_whole(target, data)
+            write_whole(target, data, overwrite=True)
         report(number / len(expected))
     return folder
 

@@ -16,16 +16,19 @@ Pixels = NDArray[np.uint8]
 
 PREFIX = "compressai-"
 ARCHITECTURES = (
-    "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor", "cheng2020-attn",
+    "bmshj2018-factorized", "bmshj2018-factorized-relu", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018",
+    "cheng2020-anchor", "cheng2020-attn", "bmshj2018-hyperprior-vbr", "mbt2018-mean-vbr", "mbt2018-vbr",
 )  # fmt: skip
+"""All image models of the zoo, named here so that they can be listed where CompressAI is not installed."""
 SIZE = 4
-"""Of the zoo's eight or six."""
+"""Of the zoo's eight or six; variable-rate nets (vbr) have one size."""
 STRIDE = 64
 
 
 @dataclass(frozen=True)
 class CompressaiCodec:
-    """`architecture` of the zoo, in the widths of the zoo's quality SIZE (N = 128, M = 192 for most).
+    """`architecture` of the zoo, in the widths of the zoo's quality SIZE (N = 128, M = 192 for most). Variable-rate
+    nets code at the rate that is their default.
 
     Each checkpoint is a point of the curve; "quality" counts them. Without one the weights are random and only times
     mean anything: nets and coder take the same steps whatever the weights are, but the latents then cost few bits.

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from vaecodec.benchmarks import codecs, metrics
+from vaecodec.benchmarks import codecs, machine, metrics
 from vaecodec.files import write_whole
 
 SCHEMA = 2
@@ -91,23 +92,27 @@ def _measured(codec: codecs.Codec, pixels: codecs.Pixels, quality: float, names:
 
 
 def measure_all(works: list[Work], jobs: int, report: Callable[[int], None]) -> list[dict]:
-    """Cells of all works; `report` gets the number of cells done at a time. Ended works stay in the cache."""
+    """Cells of all works, in their order; `report` gets the number of cells done at a time. Ended works stay in the
+    cache. Each of the `jobs` processes keeps to one core."""
     for work in works:
         work.cache.mkdir(parents=True, exist_ok=True)
-    cells = []
-    if jobs == 1:
-        for work in works:
-            cells += (done := measure(work))
-            report(len(done))
-        return cells
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (context.Value("i", 0),))
     try:
-        for future in as_completed([pool.submit(measure, work) for work in works]):
-            cells += (done := future.result())
-            report(len(done))
+        futures = [pool.submit(measure, work) for work in works]
+        for future in as_completed(futures):
+            report(len(future.result()))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return cells
+    return [cell for future in futures for cell in future.result()]
+
+
+def _start_worker(started: Any) -> None:
+    """Every worker of a pool takes the next core."""
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    machine.pin(number)
 
 
 def points(cells: list[dict], codec: str, names: tuple[str, ...], images: list[str] | None = None) -> list[dict]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vaecodec.benchmarks import codecs
+from vaecodec.benchmarks import codecs, machine
 
 
 def _peak_mib() -> float:
@@ -49,4 +49,5 @@ def measure(codec: str, quality: float, image: Path) -> dict[str, float] | None:
 
 
 if __name__ == "__main__":
+    machine.pin()  # as in the timed runs: more threads would take more memory
     print(json.dumps(measure_here(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))))

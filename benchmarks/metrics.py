@@ -32,7 +32,11 @@ def ms_ssim(a: Pixels, b: Pixels) -> float:
     from pytorch_msssim import ms_ssim as compute
 
     x, y = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() for image in (a, b))
-    return float(-10 * np.log10(max(1 - float(compute(x, y, data_range=255)), 1e-10)))
+    return ssim_decibel(float(compute(x, y, data_range=255)))
+
+
+def ssim_decibel(value: float) -> float:
+    return float(-10 * np.log10(max(1 - value, 1e-10)))
 
 
 def ssimulacra2(a: Pixels, b: Pixels) -> float:

@@ -5,53 +5,80 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import median
+from string import ascii_uppercase
+from typing import Any
 
 from vaecodec.benchmarks.bd import Curve
-from vaecodec.benchmarks.metrics import LABELS
+from vaecodec.benchmarks.metrics import LABELS, ssim_decibel
 
 GRAYS = {"jpeg": ("0.35", "--"), "jpeg-444": ("0.6", "--"), "jpeg-moz": ("0.35", ":")}
 STYLES = {codec: {"color": gray, "ls": style} for codec, (gray, style) in GRAYS.items()}
 COLOURS = {"webp": "blue", "avif": "green", "avif-444": "olive", "jxl": "purple", "jpeg2000": "brown", "heic": "orange"}
 STYLES |= {codec: {"color": f"tab:{colour}", "lw": 1.3} for codec, colour in COLOURS.items()}
 OURS = {"lw": 2.4, "color": "tab:red"}
+RIGHT = 2.5
+"""Most bits per pixel that are shown."""
 
 
 def _style(codec: str) -> dict:
     return OURS if codec.startswith("vaecodec") else STYLES.get(codec, {"lw": 1.3})
 
 
-def published() -> dict[str, Curve]:
-    """Curves of papers and reference software on Kodak, as (bpp, PSNR); sources are in published.json."""
+def published(metric: str = "psnr") -> dict[str, Curve]:
+    """Curves of papers and reference software on Kodak, as (bpp, dB); sources are in published.json.
+
+    They state the mean of MS-SSIM, whose dB lie a little below the mean of the images' dB, which is what we plot.
+    """
     curves = json.loads(Path(__file__).with_name("published.json").read_text())
-    return {name: list(zip(curve["bpp"], curve["psnr"], strict=True)) for name, curve in curves.items()}
+    in_decibel = ssim_decibel if metric == "ms-ssim" else float
+    return {
+        name: list(zip(curve["bpp"], map(in_decibel, curve[metric]), strict=True))
+        for name, curve in curves.items()
+        if metric in curve
+    }
 
 
 def rate_distortion(result: dict, metric: str, out: Path) -> None:
     """rd_METRIC.png and .svg."""
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(7.2, 4.8), dpi=120)
-    if metric == "psnr" and result["dataset"].lower() == "kodak" and result["images"] == 24:
-        for name, curve in published().items():
-            axes.plot(*zip(*curve, strict=True), lw=0.7, color="0.75", zorder=1)
-            bpp, score = max((point for point in curve if point[0] < 2.3), default=curve[0])
-            axes.annotate(name.removesuffix("-mse"), (bpp, score), fontsize=6, color="0.5")
-    top = 0.0
+    ours, bottom, top = [], float("inf"), 0.0
     for codec, entry in result["codecs"].items():
         if entry.get("timing_only"):
             continue
         points = entry["points"]
         bd = (entry.get("bd") or {}).get(metric)
         label = f"{codec} ({bd['rate_percent']:+.1f} %)" if bd else codec
-        axes.plot(
-            [p["bpp"] for p in points], [p[metric] for p in points], marker=".", ms=5, label=label, **_style(codec)
-        )
-        top = max(top, *(p[metric] for p in points if p["bpp"] < 2.5))
-    title = f"{result['images']} images of {result['dataset']}; BD-rate against {result['anchor']}"
-    axes.set(xlabel="bits per pixel", ylabel=LABELS[metric], title=title, xlim=(0, 2.5))
-    axes.set_ylim(top=top * 1.02)
+        rates, scores = [p["bpp"] for p in points], [p[metric] for p in points]
+        ours += axes.plot(rates, scores, marker=".", ms=5, label=label, **_style(codec))
+        shown = [p[metric] for p in points if p["bpp"] < RIGHT]
+        bottom, top = min(bottom, *shown), max(top, *shown)
+    title = f"{_subject(result)}; BD-rate against {result['anchor']}"
+    axes.set(xlabel="bits per pixel", ylabel=LABELS[metric], title=title, xlim=(0, RIGHT))
+    margin = 0.04 * (top - bottom)
+    axes.set_ylim(bottom - margin, top + margin)
+    if result["dataset"].lower() == "kodak" and result["images"] == 24 and metric in ("psnr", "ms-ssim"):
+        axes.add_artist(_draw_published(axes, metric))  # or the next legend would take its place
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(handles=ours, loc="lower right", fontsize=8)
     _save(figure, out / f"rd_{metric}")
+
+
+def _draw_published(axes: Any, metric: str) -> Any:
+    """Thin lines with letters on them, and the legend of those, in the corner above all curves; returns it."""
+    lines = [
+        axes.plot(
+            *zip(*curve, strict=True), lw=0.6, color="0.65", marker=f"${letter}$", ms=4.5, mec="0.3", mew=0.2,
+            mfc="0.3", markevery=max(len(curve) // 8, 1), label=name.removesuffix("-mse"), zorder=1,
+        )[0]
+        for letter, (name, curve) in zip(ascii_uppercase, published(metric).items(), strict=False)
+    ]  # fmt: skip
+    return axes.legend(handles=lines, title="published", loc="upper left", fontsize=6.5, title_fontsize=6.5)
+
+
+def _subject(result: dict) -> str:
+    quick = ", quick" if result["setup"].get("quick") else ""
+    return f"{result['images']} images of {result['dataset']}{quick}"
 
 
 def speed(result: dict, metric: str, out: Path) -> None:
@@ -73,7 +100,7 @@ def speed(result: dict, metric: str, out: Path) -> None:
         axes.scatter([x], [y], color=_style(codec).get("color"))
         axes.annotate(codec, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
     label = f"BD-rate ({LABELS[metric].split(',')[0]}) against {result['anchor']}, %"
-    axes.set(xscale="log", xlabel="megapixels decoded a second, one core", ylabel=label)
+    axes.set(xscale="log", xlabel="megapixels decoded a second, one core", ylabel=label, title=_subject(result))
     axes.grid(alpha=0.3, which="both")
     _save(figure, out / "speed")
 
@@ -82,6 +109,7 @@ def _pyplot():
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "vaecodec"  # equal results give equal files
     from matplotlib import pyplot
 
     return pyplot
@@ -90,5 +118,5 @@ def _pyplot():
 def _save(figure, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path.with_suffix(".png"))
-    figure.savefig(path.with_suffix(".svg"))
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     _pyplot().close(figure)

@@ -1,10 +1,11 @@
 # ruff: noqa: E501 (lines of the pages that it writes)
-"""Writes what was measured into README.md, the model cards, docs/ and benchmarks/results/README.md.
+"""Writes what was measured into README.md, the model cards, docs/ and benchmarks/results/README.md, and draws the
+figures of benchmarks/results/kodak anew.
 
     python benchmarks/publish.py [--check]
 
 Text between `<!-- NAME -->` and `<!-- end NAME -->` is made from benchmarks/results/*.json and the shipped models;
-`--check` changes nothing and exits with 1 if something is not up to date.
+`--check` changes nothing and exits with 1 if something is not up to date; it leaves the figures aside.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from vaecodec.benchmarks import plots
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.results import curve_of
 from vaecodec.runtime.store import load_model, shipped_models
@@ -241,6 +243,12 @@ def published(text: str, sections: dict) -> str:
     return text
 
 
+def draw() -> None:
+    """rd_METRIC.png and .svg of Kodak, the first of which README.md shows."""
+    for metric in ("psnr", "ms-ssim"):
+        plots.rate_distortion(load("kodak/results.json"), metric, RESULTS / "kodak")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
@@ -255,6 +263,8 @@ def main() -> None:
             print(f"{name} {'is not up to date' if arguments.check else 'written'}")
             if not arguments.check:
                 path.write_text(after)
+    if not arguments.check:
+        draw()
     sys.exit(int(stale and arguments.check))
 
 

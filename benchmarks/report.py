@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from string import Template
@@ -24,18 +25,20 @@ OURS = "vaecodec"
 def write_report(result: dict, views: list[View], out: Path) -> Path:
     """Write OUT/report.html from a result and the plots that lie in OUT; returns its path."""
     metrics = [name for name in LABELS if any(name in e["points"][0] for e in result["codecs"].values())]
-    subtitle = f"{result['images']} images, anchor {result['anchor']}; real file bytes, decoded 8-bit pixels"
+    quick = "quick run: few qualities a codec; " if result["setup"].get("quick") else ""
+    subtitle = f"{quick}{result['images']} images, anchor {result['anchor']}; real file bytes, decoded 8-bit pixels"
     parts = {
         "title": f"Rate and distortion on {_text(result['dataset'])}",
         "subtitle": _text(subtitle),
         "answer": _answer(result, metrics),
         "table": _summary(result, metrics),
+        "of_images": _details("BD-rate of every image", "".join(_of_images(result, metric) for metric in metrics)),
         "notes": _notes(result),
         "plots": "".join(_plot(out / f"rd_{m}.svg", f"{LABELS[m]} against rate") for m in metrics)
         + _plot(out / "speed.svg", "Bits saved against decoding speed"),
         "viewer": _viewer(result, views),
         "method": _method(result),
-        "points": _points(result, metrics),
+        "points": _details("Every point of every curve", _points(result, metrics)),
         "views": _json(views),
     }
     path = out / "report.html"
@@ -54,7 +57,12 @@ def _table(caption: str, head: list[str], rows: list[tuple[bool, list[str]]]) ->
         for ours, cells in rows
     )
     heads = "".join(f"<th>{cell}</th>" for cell in head)
-    return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+    table = f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'  # which scrolls, by keyboard too
+
+
+def _details(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>{content}</details>" if content else ""
 
 
 def _rate(entry: dict, metric: str) -> float | None:
@@ -106,9 +114,38 @@ def _summary(result: dict, metrics: list[str]) -> str:
     head = ["codec", *rates, f"BD {first}", "encode", "decode", "memory"]
     caption = (
         "Bits at equal quality against the anchor, with 95 % intervals over the images; CPU seconds of one core an "
-        "image; memory that coding adds."
+        "image; memory that coding adds. Over the scores that both curves cover: "
     )
-    return _table(caption, head, rows)
+    return _table(caption + "; ".join(_ranges(result, metric) for metric in metrics) + ".", head, rows)
+
+
+def _ranges(result: dict, metric: str) -> str:
+    """Where the scores begin and end over which BD-rates are means: by codec, each with its own."""
+    found = [bd["score_range"] for entry in result["codecs"].values() if (bd := (entry.get("bd") or {}).get(metric))]
+    if not found:
+        return f"{LABELS[metric]}: none"
+    lows, highs = zip(*found, strict=True)
+    return f"{LABELS[metric]}: {_span(lows)} to {_span(highs)}"
+
+
+def _span(values: Sequence[float]) -> str:
+    ends = f"{min(values):.1f}", f"{max(values):.1f}"
+    return ends[0] if ends[0] == ends[1] else f"({ends[0]} or, by codec, up to {ends[1]})"
+
+
+def _of_images(result: dict, metric: str) -> str:
+    """BD-rates of every image alone, and at the end the scores over which each codec's BD-rate of the set is a mean."""
+    rates = {name: entry["bd_of_images"][metric] for name, entry in result["codecs"].items() if "bd_of_images" in entry}
+    if not rates:
+        return ""
+    rows = [
+        (False, [_text(image), *("-" if own[image] is None else f"{own[image]:+.1f}" for own in rates.values())])
+        for image in next(iter(rates.values()))
+    ]
+    sets = [result["codecs"][name]["bd"][metric] for name in rates]
+    spans = ["{:.1f} to {:.1f}".format(*bd["score_range"]) if bd else "-" for bd in sets]
+    caption = f"BD-rate of every image alone, %, {LABELS[metric].split(',')[0]}; - where its curves do not overlap"
+    return _table(caption, ["image", *map(_text, rates)], [*rows, (False, ["range of the set", *spans])])
 
 
 def _notes(result: dict) -> str:
@@ -185,12 +222,15 @@ def _method(result: dict) -> str:
     setup = result["setup"]
     versions = ", ".join(f"{name} {version}" for name, version in setup["versions"].items())
     coders = "".join(f"<li>{_text(name)}: {_text(version)}</li>" for name, version in setup["codecs"].items())
+    commit = _text(setup["commit"] or "unknown") + (" with changes that are not committed" if setup["dirty"] else "")
+    cores = "and its process one core" if setup["one_core_each"] else "but may start more"
     return (
         "<p>BD-rate: mean difference of log rate at equal score (PCHIP through the means over the images of bits a "
         "pixel and of the score), over the scores that both curves cover; intervals by bootstrap over the images. Each "
-        f"codec has {setup['threads']} thread; seconds are CPU time.</p><ul>{coders}</ul>"
-        f'<p class="faint">{_text(setup["machine"])}, Python {_text(setup["python"])}; {_text(versions)}; '
-        f"commit {_text(setup['commit'] or 'unknown')}.</p>"
+        f"codec is asked for {setup['threads']} thread, {cores}; seconds are CPU time of all threads.</p>"
+        f"<ul>{coders}</ul>"
+        f'<p class="faint">{_text(setup["cpu"])}, {setup["cores"]} cores, {_text(setup["machine"])}, '
+        f"Python {_text(setup['python'])}; {_text(versions)}; commit {commit}.</p>"
     )
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import platform
-import subprocess
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from vaecodec.benchmarks.bd import Curve, bd_rate, bd_score
+from vaecodec.benchmarks.machine import environment
 from vaecodec.benchmarks.measure import points
 from vaecodec.errors import VaecodecError
 from vaecodec.files import write_whole
 
 ANCHOR = "jpeg"
 BOOTSTRAPS = 200
-PACKAGES = ("vaecodec", "numpy", "pillow", "onnxruntime", "bjontegaard", "pytorch-msssim", "pillow-jxl-plugin")
 
 
 def curve_of(rows: list[dict], metric: str) -> Curve:
@@ -36,6 +34,7 @@ def summarise(cells: list[dict], names: tuple[str, ...], dataset: str, anchor: s
             entry["timing_only"] = True
         elif codec != anchor and anchor in coders:
             entry["bd"] = {name: against(cells, codec, anchor, name, images) for name in names}
+            entry["bd_of_images"] = {name: of_images(cells, codec, anchor, name, images) for name in names}
         result["codecs"][codec] = entry
     result["cells"] = sorted(cells, key=lambda cell: (cell["codec"], cell["image"], cell["quality"]))
     return result
@@ -47,48 +46,49 @@ def timing_only(entry: dict) -> bool:
 
 
 def against(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> dict | None:
-    """BD-rate (%) of the mean curves over their common range, the mean of each image's own BD-rate, BD-score, the
-    range, and a 95 % interval by bootstrap over the images; None where the curves do not overlap."""
+    """BD-rate (%) of the mean curves over their common range, a 95 % interval of it by bootstrap over the images, the
+    mean of the images' own BD-rates, BD-score, and the range; None where the mean curves do not overlap.
 
-    def pair(chosen: list[str]) -> tuple[Curve, Curve]:
-        a, b = (curve_of(points(cells, name, (metric,), chosen), metric) for name in (anchor, codec))
-        return a, b
-
-    try:
-        ours, theirs = pair(images)
-        random = np.random.default_rng(0)
-        samples = [
-            bd_rate(*pair(random.choice(images, len(images)).tolist())) for _ in range(BOOTSTRAPS * (len(images) > 1))
-        ]
-        scores = [[score for _, score in curve] for curve in (ours, theirs)]
-        return {
-            "rate_percent": bd_rate(ours, theirs),
-            "rate_interval": np.percentile(samples, [2.5, 97.5]).tolist() if samples else None,
-            "rate_mean_of_images": float(np.mean([bd_rate(*pair([image])) for image in images])),
-            "score": bd_score(ours, theirs),
-            "score_range": [max(map(min, scores)), min(map(max, scores))],
-        }
-    except ValueError:
+    Images, and samples of the bootstrap, whose curves do not overlap are left out and counted.
+    """
+    ours, theirs = _pair(cells, codec, anchor, metric, images)
+    rate = _delta(bd_rate, ours, theirs)
+    if rate is None:
         return None
-
-
-def environment() -> dict:
-    """Versions, machine and commit."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
+    random = np.random.default_rng(0)
+    draws = [random.choice(images, len(images)).tolist() for _ in range(BOOTSTRAPS * (len(images) > 1))]
+    samples = [_delta(bd_rate, *_pair(cells, codec, anchor, metric, draw)) for draw in draws]
+    kept = [sample for sample in samples if sample is not None]
+    own = list(of_images(cells, codec, anchor, metric, images).values())
+    own_kept = [value for value in own if value is not None]
+    scores = [[score for _, score in curve] for curve in (ours, theirs)]
     return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "commit": commit.stdout.strip() or None,
+        "rate_percent": rate,
+        "rate_interval": np.percentile(kept, [2.5, 97.5]).tolist() if kept else None,
+        "samples_left_out": len(samples) - len(kept),
+        "rate_mean_of_images": float(np.mean(own_kept)) if own_kept else None,
+        "images_left_out": len(own) - len(own_kept),
+        "score": _delta(bd_score, ours, theirs),
+        "score_range": [max(map(min, scores)), min(map(max, scores))],
     }
+
+
+def of_images(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> dict[str, float | None]:
+    """BD-rate (%) of every image alone; None where the curves of an image do not overlap, a flat one's for example."""
+    return {image: _delta(bd_rate, *_pair(cells, codec, anchor, metric, [image])) for image in images}
+
+
+def _pair(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> tuple[Curve, Curve]:
+    """Curves of the anchor and of the codec."""
+    ours, theirs = (curve_of(points(cells, name, (metric,), images), metric) for name in (anchor, codec))
+    return ours, theirs
+
+
+def _delta(measure: Callable[[Curve, Curve], float], anchor: Curve, test: Curve) -> float | None:
+    try:
+        return measure(anchor, test)
+    except ValueError:  # no overlap, or scores that do not grow
+        return None
 
 
 def write(result: dict, out: Path) -> None:
@@ -114,14 +114,37 @@ def read(path: Path) -> dict:
 
 
 def compare(old: dict, new: dict) -> dict[tuple[str, str], float]:
-    """BD-rate (%) of the new curves against the old ones, for every codec and metric that both have."""
+    """BD-rate (%) of the new curves against the old ones, for every codec and metric that both have. Raises
+    VaecodecError if there is none, if curves do not overlap, or if the results are of other images."""
+    sets = [f"{result.get('dataset')} ({result.get('images')} images)" for result in (old, new)]
+    if sets[0] != sets[1]:
+        raise VaecodecError(f"the two results are of different images: {sets[0]}, {sets[1]}")
     changes = {}
-    for codec in old["codecs"].keys() & new["codecs"].keys():
-        if timing_only(old["codecs"][codec]) or timing_only(new["codecs"][codec]):
+    for codec, entry in old["codecs"].items():
+        if codec not in new["codecs"]:
             continue
-        before, after = old["codecs"][codec]["points"], new["codecs"][codec]["points"]
-        for metric in sorted((before[0].keys() & after[0].keys()) - {"quality", "bpp", "encode_s", "decode_s"}):
-            changes[codec, metric] = bd_rate(curve_of(before, metric), curve_of(after, metric))
+        before, after = entry["points"], new["codecs"][codec]["points"]
+        for metric in sorted(_scores(entry) & _scores(new["codecs"][codec])):
+            change = _delta(bd_rate, curve_of(before, metric), curve_of(after, metric))
+            if change is None:
+                raise VaecodecError(f"the curves of {codec} do not overlap in {metric}: nothing to compare")
+            changes[codec, metric] = change
     if not changes:
         raise VaecodecError("the two results have no codec and metric in common")
     return changes
+
+
+def lost(old: dict, new: dict) -> list[str]:
+    """Codecs, or metrics of a codec, that the new results lack."""
+    missing = []
+    for codec, entry in old["codecs"].items():
+        if codec not in new["codecs"]:
+            missing.append(codec)
+        else:
+            missing += [f"{metric} of {codec}" for metric in sorted(_scores(entry) - _scores(new["codecs"][codec]))]
+    return missing
+
+
+def _scores(entry: dict) -> set[str]:
+    """Metrics of a curve; none where only times were measured."""
+    return set() if timing_only(entry) else entry["points"][0].keys() - {"quality", "bpp", "encode_s", "decode_s"}

@@ -12,6 +12,7 @@ from PIL import Image
 
 from vaecodec.benchmarks import codecs
 from vaecodec.benchmarks.metrics import psnr
+from vaecodec.errors import VaecodecError
 
 Pixels = codecs.Pixels
 TARGETS = (0.2, 0.5, 1.0)
@@ -44,14 +45,27 @@ class View:
     shots: dict[float, dict[str, Shot]]
 
 
-def make_views(
-    files: list[Path], result: dict, count: int, report: Callable[[float], None] = lambda share: None
-) -> list[View]:
-    """Views of `count` images spread over `files`, with every codec of `result` that has a curve."""
-    chosen = [files[round(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)) + 2)[1:-1]]
+def spread(files: list[Path], count: int) -> list[Path]:
+    """At most `count` of the files, from all over the list."""
+    return list(
+        dict.fromkeys(files[round(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)) + 2)[1:-1])
+    )
+
+
+def named(files: list[Path], names: list[str]) -> list[Path]:
+    """The files of these names, with or without their suffixes; raises VaecodecError where there is none."""
+    by_name = {path.stem: path for path in files} | {path.name: path for path in files}
+    for name in names:
+        if name not in by_name:
+            raise VaecodecError(f"no image {name!r} to look at; there are {', '.join(path.name for path in files)}")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def make_views(files: list[Path], result: dict, report: Callable[[float], None] = lambda share: None) -> list[View]:
+    """Views of these files, with every codec of `result` that has a curve."""
     names = [name for name, entry in result["codecs"].items() if not entry.get("timing_only")]
     views = []
-    for path in dict.fromkeys(chosen):
+    for path in files:
         pixels = np.asarray(Image.open(path).convert("RGB"))
         top, left = most_detailed(pixels, CROP)
         window = (slice(top, top + CROP), slice(left, left + CROP))
@@ -62,7 +76,7 @@ def make_views(
             for target in TARGETS:
                 shots[target][name] = shot_at(codecs.find(name), pixels, known, target, window)
         views.append(View(path.name, pixels[window], shots))
-        report(len(views) / len(chosen))
+        report(len(views) / len(files))
     return views
 
 

@@ -12,8 +12,8 @@ import click
 from vaecodec.cli.options import progress_bar
 from vaecodec.errors import VaecodecError
 
-QUICK = 4
-"""--quick measures every QUICK-th quality."""
+QUICK = 6
+"""Qualities of a codec that --quick measures: with fewer, BD-rates are some points off."""
 
 
 class _WithFolder(click.Group):
@@ -46,14 +46,15 @@ def benchmark() -> None:
 @click.option("--codecs", "wanted", help="Names, with commas.  [default: all that are installed]")
 @click.option("--metrics", default="psnr,ms-ssim", show_default=True, help="psnr, psnr-y, ms-ssim, ssimulacra2.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
-@click.option("--anchor", default="jpeg", show_default=True, help="Codec that BD-rates refer to.")
+@click.option("--anchor", help="One of the codecs, which BD-rates refer to.  [default: jpeg]")
 @click.option("--limit", type=click.IntRange(1), help="Only the first images.")
-@click.option("--quick", is_flag=True, help=f"Every {QUICK}th quality only.")
+@click.option("--quick", is_flag=True, help=f"Only {QUICK} qualities a codec, from its lowest to its highest.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; times are less reliable with more.  [default: cores]")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
 @click.option(
     "--views", type=click.IntRange(0, 24), default=3, show_default=True, help="Images to look at in report.html."
 )
+@click.option("--view-images", metavar="NAME,...", help="These images in place of --views.")
 @click.option("-Q", "--quiet", is_flag=True, help="Print errors only.")
 def run(
     images: Path | None,
@@ -61,22 +62,23 @@ def run(
     wanted: str | None,
     metrics: str,
     out: Path,
-    anchor: str,
+    anchor: str | None,
     limit: int | None,
     quick: bool,
     jobs: int | None,
     cache: Path | None,
     views: int,
+    view_images: str | None,
     quiet: bool,
 ) -> None:
-    """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, one thread each.
+    """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, each process on one core.
 
     compressai-ARCHITECTURE[=CHECKPOINTS] is a codec too: of a net of the CompressAI zoo the times, with checkpoints the
     curve. Writes results.json, results.csv, plots and report.html into OUT. What was measured before comes from the
     cache.
     """
     try:
-        from vaecodec.benchmarks import codecs, datasets, measure, memory, plots, report, results
+        from vaecodec.benchmarks import codecs, datasets, machine, measure, memory, plots, report, results
         from vaecodec.benchmarks import metrics as scores
         from vaecodec.benchmarks import views as pictures
     except ImportError as error:
@@ -99,6 +101,10 @@ def run(
             click.echo(f"skipped {name}: {problem}", err=True)
         else:
             usable.append(name)
+    if anchor and (anchor not in usable or known[anchor].timing_only):
+        raise VaecodecError(f"the anchor {anchor!r} is not among the codecs that are measured: {', '.join(usable)}")
+    if anchor is None and results.ANCHOR not in usable:
+        click.echo(f"no BD-rates: {results.ANCHOR} is not among the codecs (or choose another --anchor)", err=True)
     if images is None:
         with progress_bar(quiet, "fetching") as fetching:
             images = datasets.kodak(fetching or (lambda share: None))
@@ -107,9 +113,10 @@ def run(
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
     if "ms-ssim" in chosen and (small := measure.too_small(files)):
         raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave it out with --metrics psnr")
+    seen = pictures.named(files, view_images.split(",")) if view_images else pictures.spread(files, views)
     jobs = jobs or os.cpu_count() or 1
     works = [
-        measure.Work(path, name, known[name].qualities[:: QUICK if quick else 1], chosen, cache or out / "cache")
+        measure.Work(path, name, _some(known[name].qualities, quick), chosen, cache or out / "cache")
         for name in usable
         for path in files
     ]
@@ -123,8 +130,9 @@ def run(
                 progress(done / total)
 
         cells = measure.measure_all(works, jobs, advance)
-    setup = {"jobs": jobs, "threads": 1, "quick": quick, "codecs": {name: known[name].version() for name in usable}}
-    result = results.summarise(cells, chosen, images.name, anchor, setup)
+    setup = {"jobs": jobs, "threads": 1, "one_core_each": machine.PINS, "quick": quick}
+    setup["codecs"] = {name: known[name].version() for name in usable}
+    result = results.summarise(cells, chosen, images.name, anchor or results.ANCHOR, setup)
     for name in usable:
         middle = known[name].qualities[len(known[name].qualities) // 2]
         result["codecs"][name]["memory"] = memory.measure(name, middle, max(files, key=measure.pixels_of))
@@ -133,23 +141,37 @@ def run(
         plots.rate_distortion(result, metric, out)
     plots.speed(result, chosen[0], out)
     with progress_bar(quiet, "report") as progress:
-        shots = pictures.make_views(files, result, views, progress or (lambda share: None))
+        shots = pictures.make_views(seen, result, progress or (lambda share: None))
     report.write_report(result, shots, out)
     if not quiet:
         click.echo(table(result, chosen))
 
 
+def _some(qualities: tuple[float, ...], quick: bool) -> tuple[float, ...]:
+    """All, or QUICK of them from the first to the last."""
+    if not quick or len(qualities) <= QUICK:
+        return qualities
+    return tuple(qualities[round(i * (len(qualities) - 1) / (QUICK - 1))] for i in range(QUICK))
+
+
 def table(result: dict, metrics: tuple[str, ...]) -> str:
     """BD-rates of all codecs as lines of text."""
-    lines = [f"BD-rate against {result['anchor']} (95 % interval), {result['images']} images; CPU seconds, peak memory"]
+    images = f"{result['images']} images{f', quick: {QUICK} qualities a codec' if result['setup']['quick'] else ''}"
+    lines = [f"BD-rate against {result['anchor']} (95 % interval), {images}; CPU seconds, peak memory"]
     for codec, entry in result["codecs"].items():
         rates = "  ".join(f"{metric} {_rate((entry.get('bd') or {}).get(metric))}" for metric in metrics)
         middle = entry["points"][len(entry["points"]) // 2]
         seconds = f"encode {middle['encode_s']:.3f}, decode {middle['decode_s']:.3f}"
         peak = f", {entry['memory']['codec_mib']:.0f} MiB" if entry.get("memory") else ""
-        note = "  (random weights: times only)" if entry.get("timing_only") else ""
+        note = "  (random weights: times only)" if entry.get("timing_only") else _left_out(entry)
         lines.append(f"{codec:16s} {rates}  {seconds}{peak}{note}")
     return "\n".join(lines)
+
+
+def _left_out(entry: dict) -> str:
+    """Says so where images have no BD-rate of their own."""
+    count = max((bd["images_left_out"] for bd in (entry.get("bd") or {}).values() if bd), default=0)
+    return f"  ({count} images alone: no overlap)" if count else ""
 
 
 def _rate(bd: dict | None) -> str:
@@ -168,14 +190,16 @@ def _rate(bd: dict | None) -> str:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
-    """BD-rate of the results NEW against OLD (results.json, or folders with one); exits with 1 if it got worse."""
+    """BD-rate of the results NEW against OLD (results.json, or folders with one), of the same images; exits with 1 if
+    it got worse, or if a codec or metric of OLD is not there any more."""
     from vaecodec.benchmarks import results
 
     try:
         limit = float(max_regression.rstrip("%"))
     except ValueError:
         raise click.UsageError(f"--max-regression is a percentage, not {max_regression!r}") from None
-    changes = results.compare(results.read(old), results.read(new))
+    before, after = results.read(old), results.read(new)
+    changes, lost = results.compare(before, after), results.lost(before, after)
     if as_json:
         click.echo(
             json.dumps([{"codec": c, "metric": m, "rate_percent": v} for (c, m), v in changes.items()], indent=1)
@@ -184,7 +208,10 @@ def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
         for (codec, metric), value in sorted(changes.items()):
             click.echo(f"{codec:16s} {metric:12s} {value:+.2f} %")
     worse = {key: value for key, value in changes.items() if value > limit}
+    if lost:
+        click.echo(f"vaecodec: not in {new}: {', '.join(lost)}", err=True)
     if worse:
         (codec, metric), value = max(worse.items(), key=lambda item: item[1])
         click.echo(f"vaecodec: {codec} is {value:.2f} % worse in {metric}, more than {limit:g} %", err=True)
+    if worse or lost:
         sys.exit(1)

@@ -85,6 +85,18 @@ def test_images_are_fetched_once(server: type[Server], generated: dict[str, byte
     assert datasets.kodak() == folder
 
 
+def test_a_damaged_image_of_the_cache_is_fetched_again(server: type[Server], generated: dict[str, bytes]) -> None:
+    folder = datasets.kodak()
+    right = (folder / "kodim01.png").read_bytes()
+    for wrong in (right[: len(right) // 2], generated["kodim00.png"]):
+        (folder / "kodim01.png").write_bytes(wrong)
+        assert (datasets.kodak() / "kodim01.png").read_bytes() == right
+    (folder / "kodim01.png").write_bytes(wrong)
+    server.files = {}
+    with pytest.raises(VaecodecError, match="Not Found"):
+        datasets.kodak()
+
+
 def test_an_interrupted_download_goes_on(server: type[Server], generated: dict[str, bytes]) -> None:
     server.broken = "kodim01.png"
     with pytest.raises(VaecodecError, match=r"kodim01\.png"):

@@ -40,11 +40,11 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             measure.Work(path, name, codecs.find(name).qualities[::4], ("psnr",), tmp_path_factory.mktemp("cache"))
         )
     ]
-    setup = {"jobs": 1, "threads": 1, "quick": True, "codecs": {"jpeg": "<b>Pillow</b>"}}
+    setup = {"jobs": 1, "threads": 1, "one_core_each": True, "quick": True, "codecs": {"jpeg": "<b>Pillow</b>"}}
     result = results.summarise(cells, ("psnr",), "<i>pictures</i>", "jpeg", setup)
     plots.rate_distortion(result, "psnr", folder)
     plots.speed(result, "psnr", folder)
-    return report.write_report(result, views.make_views(files, result, 2), folder)
+    return report.write_report(result, views.make_views(files, result), folder)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,33 @@ def test_tables_and_plots_are_there_and_names_are_escaped(page: Any) -> None:
     for image in page.locator(".plots img").all():
         assert image.evaluate("e => e.naturalWidth") > 300
     assert "fewer bits than jpeg" in page.inner_text("body")
+    assert page.locator(".faint").first.inner_text().startswith("quick run")
+    assert "both curves cover: PSNR (RGB), dB: " in page.inner_text("caption >> nth=0")
+
+
+def test_bd_rates_of_every_image_are_folded_away(page: Any) -> None:
+    table = page.locator("details table").first
+    assert not table.is_visible()
+    page.click("summary >> nth=0")
+    rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+    assert table.locator("th").all_inner_texts() == ["image", "webp", "vaecodec-fast"]
+    assert [row[0] for row in rows] == [HOSTILE.replace("/", "_"), "chelsea.png", "range of the set"]
+    assert all(-90 < float(rate) < 0 for row in rows[:2] for rate in row[1:])
+
+
+@pytest.mark.parametrize("width", [1100, 360])
+def test_no_column_of_a_table_is_lost(browser: Any, page_file: Path, width: int) -> None:
+    """Each table lies in a box that scrolls to its last column."""
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    page.goto(page_file.as_uri())
+    for summary in page.locator("summary").all():
+        summary.click()
+    for box in page.locator(".wide").all():
+        box.evaluate("e => { e.scrollLeft = e.scrollWidth }")
+        inner, outer = box.locator("th").last.bounding_box(), box.bounding_box()
+        assert inner["x"] + inner["width"] <= min(outer["x"] + outer["width"] + 1, width)
+    assert page.locator(".wide").count() == page.locator("table").count() == 3
+    page.close()
 
 
 def test_fits_a_phone(browser: Any, page_file: Path) -> None:

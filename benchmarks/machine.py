@@ -1,0 +1,80 @@
+"""The machine of a run: its processor, cores, versions and commit; and a process kept on one core."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from PIL import features
+
+PACKAGES = (
+    "vaecodec", "numpy", "scipy", "pillow", "pillow-heif", "pillow-jxl-plugin", "mozjpeg-lossless-optimization",
+    "onnxruntime", "torch", "compressai", "bjontegaard", "pytorch-msssim", "ssimulacra2", "matplotlib",
+)  # fmt: skip
+LIBRARIES = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif", "openjpeg": "jpg_2000"}
+"""What Pillow is built with, by its names for them."""
+PINS = hasattr(os, "sched_setaffinity")
+"""Whether a process can be kept on one core here."""
+
+
+def pin(number: int = 0) -> None:
+    """Keep this process, and the threads that its libraries start from now on, on one of the cores allowed to it.
+
+    Some coders start threads whatever they are asked; on one core those take turns. Does nothing where PINS is false.
+    """
+    if PINS:
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def environment() -> dict:
+    """Versions, machine and commit."""
+    return {
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        **commit_of(Path(__file__).resolve().parent.parent),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    libraries = {name: features.version(feature) for name, feature in LIBRARIES.items() if features.check(feature)}
+    return versions | {name: version for name, version in libraries.items() if version}
+
+
+def _cpu() -> str | None:
+    """Model of the processor."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def commit_of(root: Path) -> dict:
+    """{"commit": of the repository whose top folder is `root`, "dirty": whether its files differ from it}. Nones where
+    there is no git, or where the package lies in somebody else's repository."""
+    try:
+        top = _git(root, "rev-parse", "--show-toplevel").strip()
+        if Path(top).resolve() == root:
+            changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+            return {"commit": _git(root, "rev-parse", "HEAD").strip(), "dirty": bool(changes)}
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return {"commit": None, "dirty": None}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=root, check=True).stdout
