@@ -16,12 +16,15 @@ STYLES = {codec: {"color": gray, "ls": style} for codec, (gray, style) in GRAYS.
 COLOURS = {"webp": "blue", "avif": "green", "avif-444": "olive", "jxl": "purple", "jpeg2000": "brown", "heic": "orange"}
 STYLES |= {codec: {"color": f"tab:{colour}", "lw": 1.3} for codec, colour in COLOURS.items()}
 OURS = {"lw": 2.4, "color": "tab:red"}
+OURS_FOR_STRUCTURE = {"lw": 2.0, "color": "tab:pink"}
 RIGHT = 2.5
 """Most bits per pixel that are shown."""
 
 
 def _style(codec: str) -> dict:
-    return OURS if codec.startswith("vaecodec") else STYLES.get(codec, {"lw": 1.3})
+    if codec.startswith("vaecodec"):
+        return OURS_FOR_STRUCTURE if codec.endswith("ms-ssim") else OURS
+    return STYLES.get(codec, {"lw": 1.3})
 
 
 def published(metric: str = "psnr") -> dict[str, Curve]:

@@ -84,9 +84,10 @@ def card_facts(name: str) -> str:
     config, kmac = model.config, model.config.kmac_per_pixel
     file = f"`{model.path.name}`, {model.path.stat().st_size / 1e6:.1f} MB; SHA-256 `{model.checksum}`"
     blocks = f"{config.encoder_blocks} / {config.decoder_blocks} residual blocks of {config.channels} channels"
+    shortcut = " and linear shortcuts around them" if config.shortcut else ""
     nets = (
         f"convolutional VAE with hyperprior: 16x16 block transform with {blocks} at 1/8 resolution inside it "
-        f"(analysis / synthesis), {config.latents} latents, {config.hyper_latents} hyper latents, exact integer prior "
+        f"(analysis / synthesis){shortcut}, {config.latents} latents, {config.hyper_latents} hyper latents, exact integer prior "
         "with four context steps"
     )
     size = f"{model.parameters / 1e6:.2f} M parameters; {kmac['encode']} kMAC/px to encode, {kmac['decode']} to decode"
