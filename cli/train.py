@@ -26,7 +26,7 @@ from vaecodec.errors import VaecodecError
     "--init",
     metavar="MODEL",
     shell_complete=complete_models,
-    help="Start from the weights of a model (name or path), which may be smaller.",
+    help="Start from the weights of a model (name or path).",
 )
 @click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
@@ -69,7 +69,7 @@ def train(
         from vaecodec.training.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
-        from vaecodec.training.grow import can_grow
+        from vaecodec.training.grow import can_become
         from vaecodec.training.loop import Trainer, TrainOptions
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
@@ -80,8 +80,8 @@ def train(
         from vaecodec.runtime.store import load_model
 
         model = load_model(init)
-        if config and not can_grow(model.config, CONFIGS[config]):
-            raise VaecodecError(f"{init} cannot grow to the sizes of {config}: leave out --config")
+        if config and not can_become(model.config, CONFIGS[config]):
+            raise VaecodecError(f"{init} cannot become {config}, whose sizes are others: leave out --config")
     model_config = CONFIGS[config or "fast"] if config or not model else model.config
     if metric != "mse" and not model_config.name.endswith(metric):
         model_config = dataclasses.replace(model_config, name=f"{model_config.name}-{metric}")

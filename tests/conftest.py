@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -27,3 +29,31 @@ def photograph() -> np.ndarray:
     """A real photograph, from scikit-image: (512, 512, 3) uint8."""
     data = pytest.importorskip("skimage.data")
     return data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def training_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, a tar shard of pictures, and files that are none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(6):
+        Image.fromarray(generated_picture(150, 170, seed)).save(folder / f"{seed}.png")
+    with tarfile.open(folder / "shard.tar", "w") as tar:
+        for seed in range(6, 10):
+            buffer = io.BytesIO()
+            Image.fromarray(generated_picture(140, 200, seed)).save(buffer, "WEBP", lossless=True)
+            entry = tarfile.TarInfo(f"deep/{seed}.webp")
+            entry.size = buffer.tell()
+            buffer.seek(0)
+            tar.addfile(entry, buffer)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "broken.png").write_bytes(b"\x89PNG broken")
+    Image.fromarray(generated_picture(20, 20)).save(folder / "small.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(training_pictures: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Those pictures, decoded once: a PictureStore."""
+    from vaecodec.training.data import PictureStore
+
+    return PictureStore.build(training_pictures, tmp_path_factory.mktemp("cache"))

@@ -72,7 +72,7 @@ QUALITY_MIN, QUALITY_MAX = 1, 100
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of one model. The defaults are those of `fast`, but for `shortcut`, which model files may lack."""
+    """Sizes of one model. Defaults of what older model files lack (`shortcut`, `expansion`) are what these mean."""
 
     name: str = "fast"
     channels: int = 192
@@ -92,6 +92,8 @@ class ModelConfig:
     """Number of rates for which parameters are learned; in between they are interpolated."""
     shortcut: bool = False
     """Whether linear 16x16 transforms lead around the residual blocks, for the detail that these do not let through."""
+    expansion: int = 2
+    """Hidden channels of the feed-forward layers of the transform blocks, in multiples of `channels`."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -122,7 +124,7 @@ class ModelConfig:
     def kmac_per_pixel(self) -> dict[str, float]:
         """Multiply-accumulates in thousands per pixel of what encoding and decoding run."""
         c, m = self.channels, self.latents
-        ends, block = (192 * c + c * m + self.shortcut * 192 * m) / 64, (6 * c * c + 9 * c) / 64
+        ends, block = (192 * c + c * m + self.shortcut * 192 * m) / 64, ((2 + 2 * self.expansion) * c * c + 9 * c) / 64
         h, k = self.hyper_channels, self.context_channels
         hyper = (2 * m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
         upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
@@ -152,7 +154,7 @@ class ModelConfig:
 
 
 CONFIGS: dict[str, ModelConfig] = {
-    "fast": ModelConfig(shortcut=True),
+    "fast": ModelConfig(shortcut=True, expansion=1),
     "base": ModelConfig(
         name="base",
         channels=384,
@@ -164,7 +166,7 @@ CONFIGS: dict[str, ModelConfig] = {
         shortcut=True,
     ),
 }
-"""`fast` can be trained on a CPU; `base`, seven times the work a pixel, asks for a GPU."""
+"""`fast` can be trained on a CPU; `base`, eight times the work a pixel, asks for a GPU."""
 
 METRICS = ("mse", "ms-ssim")
 """Distortions that a model can be trained for."""

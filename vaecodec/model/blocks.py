@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from vaecodec.config import LEAK
@@ -62,18 +63,18 @@ def activation() -> nn.Module:
 class Block(nn.Module):
     """Residual depthwise-separable convolution, then a residual pointwise feed-forward (DCVC-RT, Jia et al. 2025)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.mix_in = pointwise(channels, channels)
         self.spatial = depthwise(channels)
         self.mix_out = pointwise(channels, channels)
-        self.expand = pointwise(channels, 2 * channels)
-        self.contract = pointwise(2 * channels, channels)
+        self.expand = pointwise(channels, hidden)
+        self.contract = pointwise(hidden, channels)
         self.act = activation()
         for last in (self.mix_out, self.contract):
             nn.init.zeros_(last.weight)
 
-    def forward(self, x: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """`weight` (B, C, 1, 1) scales what the two branches add."""
-        x = x + weight * self.mix_out(self.spatial(self.act(self.mix_in(x))))
-        return x + weight * self.contract(self.act(self.expand(x)))
+        x = torch.addcmul(x, weight, self.mix_out(self.spatial(self.act(self.mix_in(x)))))
+        return torch.addcmul(x, weight, self.contract(self.act(self.expand(x))))

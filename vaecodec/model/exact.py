@@ -20,31 +20,94 @@ MAX_SHIFT = 12
 """Weights are at finest multiples of 2^-MAX_SHIFT."""
 
 
-def floor_ste(x: Tensor) -> Tensor:
-    """floor(x) with the gradient of the identity."""
-    return x + (x.floor() - x).detach()
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return grad
+
+
+def round_ste(x: Tensor) -> Tensor:
+    """round(x) with the gradient of the identity."""
+    return _Round.apply(x)
+
+
+class _Clamp(torch.autograd.Function):
+    """A plain clamp would kill the gradient of a saturated value for ever; this one passes gradients that pull it back.
+    Straight through the floor before it, if there is one."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float, floor: bool, residual: Tensor | None) -> Tensor:
+        y = x.floor() if floor else x
+        if residual is not None:
+            y = y + residual
+        clamped = y.clamp(low, high)
+        ctx.save_for_backward(y - clamped)
+        ctx.has_residual = residual is not None
+        return clamped
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (excess,) = ctx.saved_tensors
+        # Descent moves x against grad: above the range keep grad > 0, below it grad < 0.
+        grad = grad.masked_fill(excess * grad < 0, 0)
+        return grad, None, None, None, grad if ctx.has_residual else None
 
 
 def clamp_ste(x: Tensor, low: float, high: float) -> Tensor:
     """clamp(x) that lets gradients through where they lead back into the range."""
-    return _ClampTowards.apply(x, low, high)
+    return _Clamp.apply(x, low, high, False, None)
 
 
-class _ClampTowards(torch.autograd.Function):
-    """A plain clamp kills the gradient of a saturated value for ever; this one passes gradients that pull it back."""
+def floor_clamp(x: Tensor, low: float, high: float, residual: Tensor | None = None) -> Tensor:
+    """clamp(floor(x) + residual, low, high) with gradients, those that lead back into the range included."""
+    return _Clamp.apply(x, low, high, True, residual)
+
+
+class _Exact(torch.autograd.Function):
+    """Weights as the codec uses them, multiples of 2^-shift times `out_scale`; straight-through gradient."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.low, ctx.high = low, high
-        return x.clamp(low, high)
+    def forward(ctx, weight: Tensor, out_scale: Tensor) -> Tensor:
+        integers, shift = quantise_weight(weight)
+        ctx.scale = out_scale.view(-1, *[1] * (weight.dim() - 1))
+        return integers * torch.exp2(-shift).view_as(ctx.scale) * ctx.scale
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        # Descent moves x against grad: keep grad > 0 above the range and grad < 0 below it.
-        keep = ((x <= ctx.high) | (grad > 0)) & ((x >= ctx.low) | (grad < 0))
-        return grad * keep, None, None
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.scale, None
+
+
+class _Product(torch.autograd.Function):
+    """The matrix product of exact_product."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.dtype, ctx.has_bias = dtype, bias is not None
+        with torch.autocast(x.device.type, enabled=False):
+            if bias is None:
+                return x @ weight.mT
+            return torch.addmm(bias, x, weight.mT) if x.dim() == 2 else torch.baddbmm(bias[:, None], x, weight.mT)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = (tensor.to(ctx.dtype) for tensor in ctx.saved_tensors)
+        g = grad.to(ctx.dtype)
+        to_x = (g @ weight).to(grad.dtype) if ctx.needs_input_grad[0] else None
+        to_weight = (g.mT @ x).to(grad.dtype) if ctx.needs_input_grad[1] else None
+        return to_x, to_weight, grad.sum(-2) if ctx.has_bias else None, None
+
+
+def exact_product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x weight^T + bias: (..., N, O) from x (..., N, I), weight (..., O, I), bias (..., O); `...` is one axis or none.
+
+    In float32, which holds the integers exactly; under autocast only the gradients are of lower precision."""
+    reduced = torch.is_grad_enabled() and torch.is_autocast_enabled(x.device.type)
+    return _Product.apply(x, weight, bias, torch.bfloat16 if reduced else torch.float32)
 
 
 def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,7 +122,7 @@ def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
 class ExactConv(nn.Conv2d):
     """A pointwise (kernel 1) or depthwise (kernel 3) integer convolution; `out_scale` (O,) are powers of two.
 
-    Input: integers in [-LEVEL, LEVEL]; output: floor(out_scale * (w * x + b) + 1/2), not clamped.
+    Input: integers in [-LEVEL, LEVEL]; output: out_scale * (w * x + b) + 1/2, for the activation to take the floor of.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, groups: int = 1, out_scale: Tensor | None = None):
@@ -70,21 +133,23 @@ class ExactConv(nn.Conv2d):
 
     def exact_weight(self) -> Tensor:
         """Weight as the codec uses it (O, I, k, k): multiples of 2^-shift, straight-through gradient."""
-        integers, shift = quantise_weight(self.weight)
-        exact = integers * torch.exp2(-shift).view(-1, 1, 1, 1)
-        return (self.weight + (exact - self.weight).detach()) * self.out_scale.view(-1, 1, 1, 1)
+        return _Exact.apply(self.weight, self.out_scale)
 
     def exact_bias(self) -> Tensor:
         """Bias in output levels (O,), rounded to 1/BIAS_UNIT level before out_scale."""
-        bias = self.bias * LEVELS_PER_UNIT
-        exact = (bias * BIAS_UNIT).round() / BIAS_UNIT
-        return (bias + (exact - bias).detach()) * self.out_scale
+        return round_ste(self.bias * (LEVELS_PER_UNIT * BIAS_UNIT)) * (self.out_scale / BIAS_UNIT)
 
     def forward(self, x: Tensor, rate_bias: Tensor | None = None) -> Tensor:
-        """x (B, I, H, W); `rate_bias` (B, O, 1, 1) in levels, multiples of 1/BIAS_UNIT, is added before rounding."""
-        weight, bias = self.exact_weight(), self.exact_bias()
-        y = F.conv2d(x, weight, bias + 0.5, padding=self.padding, groups=self.groups)
-        return floor_ste(y if rate_bias is None else y + rate_bias)
+        """x (B, I, H, W); `rate_bias` (B, O, 1, 1) in levels, multiples of 1/BIAS_UNIT, is added."""
+        weight, bias = self.exact_weight(), self.exact_bias() + 0.5
+        if self.groups == 1:
+            b, _, h, w = x.shape
+            rows = exact_product(x.permute(0, 2, 3, 1).flatten(0, 2), weight[:, :, 0, 0], bias)
+            y = rows.reshape(b, h, w, -1).permute(0, 3, 1, 2)
+        else:
+            with torch.autocast(x.device.type, enabled=False):
+                y = F.conv2d(x, weight, bias, padding=self.padding, groups=self.groups)
+        return y if rate_bias is None else y + rate_bias
 
     @torch.no_grad()
     def check_bound(self, name: str, extra_bias: float = 0.0) -> float:
@@ -105,11 +170,11 @@ class ExactConv(nn.Conv2d):
         return ratio
 
 
-def positive_levels(x: Tensor) -> Tensor:
-    """Rectified activation: clamp to [0, LEVEL]."""
-    return clamp_ste(x, 0, LEVEL)
+def positive_levels(x: Tensor, residual: Tensor | None = None) -> Tensor:
+    """Rectified activation: floor and clamp to [0, LEVEL]."""
+    return floor_clamp(x, 0, LEVEL, residual)
 
 
 def signed_levels(x: Tensor) -> Tensor:
-    """Linear activation: clamp to [-LEVEL, LEVEL]."""
-    return clamp_ste(x, -LEVEL, LEVEL)
+    """Linear activation: floor and clamp to [-LEVEL, LEVEL]."""
+    return floor_clamp(x, -LEVEL, LEVEL)

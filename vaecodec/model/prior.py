@@ -3,13 +3,13 @@
 Latent channels fall into four groups (channel modulo 4) and positions into the four corners of 2x2 quads. In each of
 four steps every position has one group decoded, a different one at each corner, so that later steps see ever more
 neighbours in space and channels (quad-tree partition of Li, Li and Lu, "Neural Video Compression with Diverse
-Contexts", CVPR 2023). What a step decodes is called a slot: (B, M, h/2, w/2), quad position before channel.
+Contexts", CVPR 2023). What a step decodes is called a slot: (B, 4, M/4, h/2, w/2), quad position before channel. In
+memory a slot has the quad position first and the channel last, as the matrix products of the steps want it.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaecodec.config import (
@@ -24,33 +24,39 @@ from vaecodec.config import (
     STEPS,
     ModelConfig,
 )
-from vaecodec.model.blocks import depth_to_space, interpolate_anchors, space_to_depth
-from vaecodec.model.exact import ExactConv, clamp_ste, floor_ste, positive_levels, signed_levels
+from vaecodec.model.blocks import depth_to_space, interpolate_anchors
+from vaecodec.model.exact import ExactConv, exact_product, floor_clamp, positive_levels, round_ste, signed_levels
 
 
 def split_slots(y: Tensor) -> list[Tensor]:
-    """Latents (B, M, h, w), h and w even -> four slots (B, M, h/2, w/2) in decoding order."""
+    """Latents (B, M, h, w), h and w even -> four slots (B, 4, M/4, h/2, w/2) in decoding order."""
     b, m, h, w = y.shape
-    quads = space_to_depth(y, 2).reshape(b, 4, m // 4, 4, h // 2, w // 2)
-    return [
-        torch.stack([quads[:, p, :, p ^ first] for p in range(4)], 1).reshape(b, m, h // 2, w // 2)
-        for first in STEP_POSITION
-    ]
+    quads = y.permute(0, 2, 3, 1).reshape(b, h // 2, 2, w // 2, 2, m // 4, 4).permute(2, 4, 6, 0, 1, 3, 5)
+    # unbind and stack, not indices: torch is slow at the gradients of those.
+    parts = quads.reshape(16, b, h // 2, w // 2, m // 4).unbind()
+    slots = ([parts[4 * p + (p ^ first)] for p in range(4)] for first in STEP_POSITION)
+    return [torch.stack(slot).permute(1, 0, 4, 2, 3) for slot in slots]
 
 
 def join_slots(slots: list[Tensor]) -> Tensor:
     """Inverse of split_slots."""
-    b, m, h, w = slots[0].shape
-    by_step = torch.stack([slot.reshape(b, 4, m // 4, h, w) for slot in slots], 3)
-    order = [[STEP_POSITION.index(p ^ group) for group in range(4)] for p in range(4)]
-    quads = torch.stack([by_step[:, p][:, :, order[p]] for p in range(4)], 1)
-    return depth_to_space(quads.reshape(b, 4 * m, h, w), 2)
+    b, _, k, h, w = slots[0].shape
+    parts = [slot.permute(1, 0, 3, 4, 2).unbind() for slot in slots]
+    by_group = [parts[STEP_POSITION.index(p ^ group)][p] for p in range(4) for group in range(4)]
+    quads = torch.stack(by_group).reshape(2, 2, 4, b, h, w, k).permute(3, 4, 0, 5, 1, 6, 2)
+    return quads.reshape(b, 2 * h, 2 * w, 4 * k).permute(0, 3, 1, 2)
+
+
+def _by_position(weight: Tensor, axis: int, step: int) -> list[Tensor]:
+    """Of each group of channels on `axis` (of length M, channel modulo 4 is the group), those that quad positions 0..3
+    decode in `step`."""
+    groups = weight.unflatten(axis, (-1, STEPS)).unbind(axis + 1)
+    return [groups[p ^ STEP_POSITION[step]] for p in range(4)]
 
 
 def rate_bias(table: Tensor, t: Tensor) -> Tensor:
     """Learned bias of each anchor (A, C) in units -> levels at t (B, C, 1, 1), on the grid of the codec's biases."""
-    bias = interpolate_anchors(table, t) * LEVELS_PER_UNIT
-    return floor_ste(bias * BIAS_UNIT + 0.5) / BIAS_UNIT
+    return round_ste(interpolate_anchors(table, t) * LEVELS_PER_UNIT * BIAS_UNIT) / BIAS_UNIT
 
 
 class HyperSynthesis(nn.Module):
@@ -71,7 +77,7 @@ class HyperSynthesis(nn.Module):
         h = positive_levels(self.stem(u, bias))
         h = depth_to_space(positive_levels(self.up1(signed_levels(self.spatial1(h)))), 2)
         h = depth_to_space(positive_levels(self.up2(signed_levels(self.spatial2(h)))), 2)
-        return positive_levels(self.head(signed_levels(self.spatial3(h))) + h)
+        return positive_levels(self.head(signed_levels(self.spatial3(h))), h)
 
 
 class ContextBlock(nn.Module):
@@ -83,7 +89,7 @@ class ContextBlock(nn.Module):
         self.mix = ExactConv(channels, channels)
 
     def forward(self, h: Tensor) -> Tensor:
-        return positive_levels(self.mix(signed_levels(self.spatial(h))) + h)
+        return positive_levels(self.mix(signed_levels(self.spatial(h))), h)
 
 
 class ContextStep(nn.Module):
@@ -107,29 +113,29 @@ class ContextStep(nn.Module):
 
         Returns (B, K, h, w).
         """
-        m = self.latents
-        known = STEP_POSITION[: self.step]
-        at_position = [
-            torch.cat([weight[:, part + (p ^ first) : part + m : 4] for part in (0, m) for first in known], 1)
-            for p in range(4)
-        ]
-        # One matrix product a quad position: torch is slow at grouped pointwise convolutions.
-        b, _, h, w = slots[0].shape
-        stacked = torch.stack([slot.reshape(b, 4, m // 4, h, w) for slot in slots], 2).reshape(b, 4, -1, h, w)
-        inputs = torch.cat([stacked, stacked.abs()], 2).flatten(3)
-        return depth_to_space((torch.stack(at_position)[..., 0, 0] @ inputs).reshape(b, -1, h, w), 2)
+        b, _, _, h, w = slots[0].shape
+        parts = weight.unflatten(1, (2, self.latents))
+        known = zip(*(_by_position(parts, 2, step) for step in range(self.step)), strict=True)
+        at_position = torch.stack([torch.stack(groups, 2).flatten(1) for groups in known])
+        values = torch.stack([slot.permute(1, 0, 3, 4, 2) for slot in slots], 4).flatten(4)
+        inputs = torch.cat([values, values.abs()], 4).flatten(1, 3)
+        sums = exact_product(inputs, at_position).reshape(2, 2, b, h, w, -1)
+        return sums.permute(2, 3, 0, 4, 1, 5).reshape(b, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
     def forward(self, features: Tensor, slots: list[Tensor], bias: Tensor) -> tuple[Tensor, Tensor]:
-        """features (B, H, h, w) levels; `step` slots (B, M, h/2, w/2) levels; bias (B, K, 1, 1) levels.
+        """features (B, H, h, w) levels; `step` slots (B, 4, M/4, h/2, w/2) levels; bias (B, K, 1, 1) levels.
 
-        Returns mean and scale index of the next slot, each (B, M, h/2, w/2), integers in 1/MEAN_UNIT normalised
+        Returns mean and scale index of the next slot, each (B, 4, M/4, h/2, w/2), integers in 1/MEAN_UNIT normalised
         latent and 1/INDEX_UNIT index (before the gain of the quality is added).
         """
-        weight = self.head.exact_weight()
-        h = F.conv2d(features, weight[:, : self.features], self.head.exact_bias() + 0.5) + bias
+        weight = self.head.exact_weight()[:, :, 0, 0]
+        b, _, height, width = features.shape
+        rows = features.permute(0, 2, 3, 1).flatten(0, 2)
+        h = exact_product(rows, weight[:, : self.features], self.head.exact_bias() + 0.5)
+        h = h.reshape(b, height, width, -1).permute(0, 3, 1, 2) + bias
         if self.step:
             h = h + self._context(weight[:, self.features :], slots)
-        h = positive_levels(floor_ste(h))
+        h = positive_levels(h)
         for block in self.blocks:
             h = block(h)
         return self._outputs(h)
@@ -137,16 +143,15 @@ class ContextStep(nn.Module):
     def _outputs(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Output layer, evaluated only for the group that each position has in this step."""
         m = self.latents
-        groups = [p ^ STEP_POSITION[self.step] for p in range(4)]
         weight = self.out.exact_weight().reshape(2, m, -1)
-        bias = self.out.exact_bias().reshape(2, m, 1)
-        weight = torch.stack([weight[:, g::4] for g in groups], 1)  # (2, 4, M/4, K)
-        bias = torch.stack([bias[:, g::4] for g in groups], 1)
+        bias = self.out.exact_bias().reshape(2, m) + 0.5
+        weight, bias = (torch.stack(_by_position(layer, 1, self.step)).flatten(1, 2) for layer in (weight, bias))
         b, k, height, width = h.shape
-        quads = space_to_depth(h, 2).reshape(b, 1, 4, k, -1)
-        outputs = floor_ste(weight @ quads + (bias + 0.5)).reshape(b, 2, m, height // 2, width // 2)
-        mean = clamp_ste(outputs[:, 0], -MEAN_LIMIT, MEAN_LIMIT)
-        return mean, clamp_ste(outputs[:, 1], -INDEX_LIMIT, INDEX_LIMIT)
+        quads = h.permute(0, 2, 3, 1).reshape(b, height // 2, 2, width // 2, 2, k).permute(2, 4, 0, 1, 3, 5)
+        outputs = exact_product(quads.reshape(4, -1, k), weight, bias)
+        outputs = outputs.reshape(4, b, height // 2, width // 2, 2, m // 4).permute(1, 0, 5, 2, 3, 4)
+        mean, index = outputs.unbind(5)
+        return floor_clamp(mean, -MEAN_LIMIT, MEAN_LIMIT), floor_clamp(index, -INDEX_LIMIT, INDEX_LIMIT)
 
 
 class Prior(nn.Module):

@@ -29,7 +29,7 @@ class RateBlocks(nn.Module):
 
     def __init__(self, config: ModelConfig, count: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Block(config.channels) for _ in range(count))
+        self.layers = nn.ModuleList(Block(config.channels, config.expansion * config.channels) for _ in range(count))
         self.rate = nn.Parameter(torch.zeros(config.anchors, count, config.channels))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:

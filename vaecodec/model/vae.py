@@ -26,14 +26,9 @@ from vaecodec.config import (
     ModelConfig,
 )
 from vaecodec.model.blocks import interpolate_anchors
-from vaecodec.model.exact import clamp_ste, floor_ste, signed_levels
+from vaecodec.model.exact import clamp_ste, floor_clamp, round_ste, signed_levels
 from vaecodec.model.prior import Prior, join_slots, split_slots
 from vaecodec.model.transforms import AnalysisTransform, HyperAnalysis, SynthesisTransform
-
-
-def round_ste(x: Tensor) -> Tensor:
-    """round(x) with the gradient of the identity."""
-    return x + (x.round() - x).detach()
 
 
 def on_grid(log2: Tensor) -> Tensor:
@@ -46,6 +41,11 @@ def theoretical_gain(config: ModelConfig, device: torch.device) -> Tensor:
     each lambda, step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
     lambdas = torch.tensor(config.lambdas, device=device)
     return 255 / torch.sqrt(18 / (lambdas * math.log(2)))
+
+
+def symbol_means(mean: Tensor, gain: Tensor) -> Tensor:
+    """Emitted means -> means in symbols, multiples of 1/SYMBOL_UNIT."""
+    return round_ste(mean * (gain * (SYMBOL_UNIT / MEAN_UNIT))) / SYMBOL_UNIT
 
 
 @dataclass
@@ -131,9 +131,8 @@ class VAE(nn.Module):
         latents = y * norm * gain
         hyper_gain = interpolate_anchors(on_grid(self.hyper_gain), t).exp2()
         hyper_latents = clamp_ste(z * hyper_gain, -HYPER_LIMIT, HYPER_LIMIT)
-        with torch.autocast(device, enabled=False):
-            y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
+            y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
             x_hat = self.synthesis(y_hat / gain, t).float()
         return Prediction(x_hat, latents, means, scales, hyper_latents, y_hat)
 
@@ -141,19 +140,19 @@ class VAE(nn.Module):
         self, latents: Tensor, z_hat: Tensor, hyper_gain: Tensor, gain: Tensor, t: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the prior with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols."""
-        features = self.prior.features(signed_levels(round_ste(z_hat / hyper_gain * LEVELS_PER_UNIT)), t)
-        gain = gain.expand(-1, -1, 2, 2)  # one quad; broadcast over all quads below
+        features = self.prior.features(signed_levels(z_hat / hyper_gain * LEVELS_PER_UNIT + 0.5), t)
+        gains = [slot[..., :1, :1] for slot in split_slots(gain.expand(-1, -1, 2, 2))]  # of one quad, for all quads
         decoded: list[Tensor] = []
         slots: list[tuple[Tensor, Tensor, Tensor]] = []
-        for step, (y, g) in enumerate(zip(split_slots(latents), split_slots(gain), strict=True)):
+        for step, (y, g) in enumerate(zip(split_slots(latents), gains, strict=True)):
             mean, index = self.prior.step(step, features, decoded, t)
-            mean = floor_ste(mean * g * (SYMBOL_UNIT / MEAN_UNIT) + 0.5) / SYMBOL_UNIT
-            index = floor_ste(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE)
-            scale = SCALE_MIN * torch.exp2(clamp_ste(index, 0, SCALES - 1) / SCALES_PER_OCTAVE)
+            mean = symbol_means(mean, g)
+            index = floor_clamp(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE, 0, SCALES - 1)
+            scale = SCALE_MIN * torch.exp2(index / SCALES_PER_OCTAVE)
             # Index 0 says "certainly zero": the codec does not code such latents but takes their means.
             y_hat = torch.where(index >= 1, round_ste(y - mean), 0) + mean
             slots.append((y_hat, mean, scale))
             if step < STEPS - 1:
-                decoded.append(signed_levels(round_ste(y_hat / g * LEVELS_PER_UNIT)))
+                decoded.append(signed_levels(y_hat * (LEVELS_PER_UNIT / g) + 0.5))
         y_hat, means, scales = (join_slots(list(parts)) for parts in zip(*slots, strict=True))
         return y_hat, means, scales

@@ -118,8 +118,8 @@ def _float_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
             block = f"{net}.blocks.layers.{i}"
             layers[f"{block}.mix_in"] = layers[f"{block}.mix_out"] = (c, c, 1)
             layers[f"{block}.spatial"] = (c, 1, 3)
-            layers[f"{block}.expand"] = (2 * c, c, 1)
-            layers[f"{block}.contract"] = (c, 2 * c, 1)
+            layers[f"{block}.expand"] = (config.expansion * c, c, 1)
+            layers[f"{block}.contract"] = (c, config.expansion * c, 1)
     return layers
 
 

@@ -75,9 +75,10 @@ class TorchNets:
 
     @torch.inference_mode()
     def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
-        context = [self._in(slot) for slot in slots]
-        mean, index = self._vae.prior.steps[step](self._in(features), context, self._in(bias)[:, :, None, None])
-        return self._out(mean), self._out(index)
+        context = [self._in(slot).unflatten(1, (4, -1)) for slot in slots]
+        outputs = self._vae.prior.steps[step](self._in(features), context, self._in(bias)[:, :, None, None])
+        mean, index = (self._out(slot.flatten(1, 2)) for slot in outputs)
+        return mean, index
 
     @torch.inference_mode()
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:

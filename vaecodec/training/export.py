@@ -18,7 +18,8 @@ from vaecodec.model.vae import VAE
 from vaecodec.runtime.store import ModelFile, expected_tensors
 from vaecodec.training.data import CropSampler
 from vaecodec.training.entropy import EntropyModels
-from vaecodec.training.grow import can_grow, grow
+from vaecodec.training.grow import can_become, grow
+from vaecodec.training.narrow import narrow
 
 
 def _integers(values: torch.Tensor, unit: int, name: str) -> np.ndarray:
@@ -72,13 +73,17 @@ def export_model(vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[
 
 
 def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels, sampler: CropSampler | None = None) -> None:
-    """Set the weights of a new run from a model file of the same configuration (its name aside), or of a smaller one
-    that can grow to it; `sampler` gives pictures for new latents."""
+    """Set the weights of a new run from a model file of the same configuration (its name aside), or of one that can
+    become it; `sampler` gives pictures for new latents and narrower blocks."""
     from vaecodec.runtime.torch import load_vae
 
-    if not can_grow(model.config, vae.config):
+    if not can_become(model.config, vae.config):
         raise ModelError(f"cannot start from {model.path}: another configuration")
-    grow(load_vae(model).to(vae.norm.device), vae, sampler)
+    source = load_vae(model).to(vae.norm.device)
+    if source.config.expansion > vae.config.expansion:
+        assert sampler is not None
+        source = narrow(source, vae.config.expansion, sampler)
+    grow(source, vae, sampler)
     config, packed = model.config, model.hyper_tables.packed
     probabilities = torch.zeros(config.anchors * config.hyper_latents, 2 * HYPER_LIMIT + 1)
     for index, radius in enumerate(packed.radius.tolist()):

@@ -1,5 +1,5 @@
-"""Start a larger model from a smaller one: more latents, a shortcut around the residual blocks. What the smaller model
-does stays as it was; the new latents take the directions in which its decoded pictures miss most."""
+"""Start a model from one of other sizes: more latents, a shortcut around the residual blocks, narrower blocks. What the
+smaller model does stays as it was; the new latents take the directions in which its decoded pictures miss most."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ TYPICAL_ERROR = 4 / 255**2
 rest."""
 
 
-def can_grow(small: ModelConfig, large: ModelConfig) -> bool:
-    """Whether `large` differs from `small` only by its name, more latents and a shortcut (which new latents need)."""
-    if large.latents < small.latents or large.shortcut < (small.shortcut or large.latents > small.latents):
+def can_become(old: ModelConfig, new: ModelConfig) -> bool:
+    """Whether `new` differs from `old` only by its name, more latents, a shortcut (which new latents need), and a
+    lesser expansion in the blocks."""
+    if new.latents < old.latents or new.shortcut < (old.shortcut or new.latents > old.latents):
         return False
-    return large == dataclasses.replace(small, name=large.name, latents=large.latents, shortcut=large.shortcut)
+    free = {name: getattr(new, name) for name in ("name", "latents", "shortcut", "expansion")}
+    return new.expansion <= old.expansion and new == dataclasses.replace(old, **free)
 
 
 def _places(old: int, new: int, before: int, after: int) -> list[int]:

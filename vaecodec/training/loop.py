@@ -96,7 +96,7 @@ class Trainer:
         self.modules.to(memory_format=torch.channels_last)
         self.objective: nn.Module = self.modules
         self.step, self.elapsed = 0, 0.0
-        self.optimizer = torch.optim.Adam(self._parameter_groups())
+        self.optimizer = torch.optim.Adam(self._parameter_groups(), fused=True)
 
     @property
     def device(self) -> torch.device:
