@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import resource
 import time
 import zlib
@@ -19,9 +20,10 @@ from unittest import mock
 
 import numpy as np
 from make_golden import FOLDER, TINY
+from PIL import Image
 
 import vaecodec
-from vaecodec.bitstream.container import Section, Streams, deflate, read_container, write_container
+from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder
 from vaecodec.picture import save_image
@@ -43,6 +45,7 @@ class Fuzzer:
         self.seeds = [path.read_bytes() for path in sorted(FOLDER.glob("tiny-*.vaec")) if path.stat().st_size < 3000]
         checkerboard = (np.indices((64, 96)).sum(0) % 2 * 255).astype(np.uint8)
         self.seeds.append(self.codec.encode(checkerboard, 100))  # kept lossless
+        self.seeds.append(_kept_jpeg(self.codec, checkerboard))
         self.executions = self.reached = 0
         self.outcomes: Counter[str] = Counter()
         self.slowest, self.slowest_seed = 0.0, 0
@@ -165,6 +168,13 @@ def _bytes(random: np.random.Generator, data: bytes) -> bytes:
         else:
             out[at:] = random.bytes(len(out) - at)
     return bytes(out)
+
+
+def _kept_jpeg(codec: vaecodec.Codec, gray: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(gray).convert("RGB").save(buffer, "JPEG")
+    header = Header(gray.shape[1], gray.shape[0], 5000, codec.model.identity)
+    return write_container(header, [Streams(b"", b"")], {Section.JPEG: buffer.getvalue()})
 
 
 def _repaired(data: bytes) -> bytes:

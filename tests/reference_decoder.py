@@ -76,7 +76,7 @@ class File:
             table = [(self.take(1)[0], self.varint(1 << 28)) for _ in range(self.varint(255))]
         kinds = [kind for kind, _ in table]
         check(len(set(kinds)) == len(kinds), "a type twice")
-        check(all(kind in (1, 2) or kind >= 128 for kind in kinds), "unknown critical section")
+        check(all(kind in (1, 2, 3) or kind >= 128 for kind in kinds), "unknown critical section")
         plain = not (tiled or with_sections)
         sizes = []
         for _ in self.tiles():
@@ -93,7 +93,8 @@ class File:
             check(latent >= 0 and latent % 4 == 0, "whole words")
             both = self.part(hyper + latent, start if plain else self.at)
             self.streams.append((both[:hyper], both[hyper:]))
-        check(2 not in self.sections or not any(map(any, self.streams)), "pixels or streams")
+        images = [kind in self.sections for kind in (2, 3)] + [any(map(any, self.streams))]
+        check(sum(images) <= 1, "pixels, jpeg or streams")
         check(self.at == len(data), "the file ends after its last group")
 
     def take(self, count: int) -> bytes:
@@ -308,6 +309,10 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
         pixels = np.asarray(Image.open(io.BytesIO(file.sections[2])), np.int64)
         check(pixels.shape == (file.height, file.width, 3), "pixels of another size")
         return pixels[:, :, 0] if file.gray else pixels
+    if 3 in file.sections:
+        pixels = np.asarray(Image.open(io.BytesIO(file.sections[3])), np.int64)
+        check(pixels.shape == (file.height, file.width) + (3,) * (not file.gray), "a JPEG of another size")
+        return pixels
     group, tensors = Group(model, file.quality), model.tensors
     y = decode_latents(data, model_data)
     weight = group.f / 65536

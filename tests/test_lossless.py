@@ -36,7 +36,7 @@ def test_graphics_come_back_as_they_were(codec: vaecodec.Codec, mode: str) -> No
     if mode.endswith("A"):
         image.putalpha(Image.linear_gradient("L").resize(image.size))
     data = codec.encode(image, 100)
-    assert len(data) < len(vaecodec.Codec(TINY, tile_log2=7, lossless=False).encode(image, 100))
+    assert len(data) < len(vaecodec.Codec(TINY, tile_log2=7, keep=False).encode(image, 100))
     pixels = np.asarray(image)
     assert np.array_equal(np.asarray(codec.decode(data)), pixels)
     assert codec.decode(data).mode == mode

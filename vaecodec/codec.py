@@ -29,7 +29,7 @@ from vaecodec.bitstream.container import (
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
-from vaecodec.lossless import lossless_if_smaller, read_lossless
+from vaecodec.kept import keep_if_smaller, read_kept
 from vaecodec.parallel import Workers
 from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil
 from vaecodec.prior import Integers
@@ -42,8 +42,6 @@ from vaecodec.windows import Region, analyse_tile, synthesise
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
-SECTION_COST = 16
-"""About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
@@ -66,8 +64,8 @@ class Codec:
     model: name of a shipped model, or path or URL of a model file, for encoding (default: fast) and for decoding
     streams of it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or
     "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
-    and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. lossless: keep images as they are where that
-    takes fewer bytes than their latents (text, drawings, patterns).
+    and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
+    fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one).
     """
 
     def __init__(
@@ -79,15 +77,15 @@ class Codec:
         max_pixels: int = MAX_PIXELS,
         max_metadata: int = MAX_METADATA,
         tile_log2: int = TILE_LOG2,
-        lossless: bool = True,
+        keep: bool = True,
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
-        self._arguments |= {"lossless": lossless}
+        self._arguments |= {"keep": keep}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
-        self.lossless = lossless
+        self.keep = keep
         self.timing = Timing()
         self._name = model
         self._backend = (backend, device)
@@ -160,10 +158,10 @@ class Codec:
 
         groups = list(self._workers.map(encode_tile, range(len(header.grid)), progress))
         sections = {kind: deflate(data) for kind, name in METADATA if (data := getattr(picture, name))}
-        limit = sum(len(stream) for streams in groups for stream in streams) - SECTION_COST
-        if self.lossless and (pixels := lossless_if_smaller(picture.rgb, limit)):
+        latent_bytes = sum(len(stream) for streams in groups for stream in streams)
+        if self.keep and (kept := keep_if_smaller(picture, latent_bytes)):
             groups = [Streams(b"", b"")] * len(groups)
-            sections = {Section.PIXELS: pixels} | sections
+            sections = kept | sections
         if picture.alpha is not None:
             sections = {Section.ALPHA: alpha_to_png(picture.alpha)} | sections
         return write_container(header, groups, sections)
@@ -221,7 +219,7 @@ class Codec:
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels)
             header, grid = container.header, container.header.grid
-            if Section.PIXELS in container.sections:
+            if container.kept:
                 picture = self._decode(container, None, None, progress)
                 rgb = np.asarray(Image.fromarray(picture.rgb).reduce(8))
                 alpha = None if picture.alpha is None else np.asarray(Image.fromarray(picture.alpha).reduce(8))
@@ -258,12 +256,10 @@ class Codec:
     ) -> Picture:
         header = container.header
         area = pixel_area(header, region)
-        if Section.PIXELS in container.sections:
-            rgb = read_lossless(container.section(Section.PIXELS), header.width, header.height)[area]
-        else:
-            rgb = self._decode_groups(container, area, damage, progress)
+        kept = read_kept(container)
+        rgb = self._decode_groups(container, area, damage, progress) if kept is None else kept[area]
         picture = Picture(np.ascontiguousarray(rgb), gray=header.gray)
-        for kind in (kind for kind in container.sections if kind != Section.PIXELS):
+        for kind in (kind for kind in container.sections if kind != container.kept):
             try:
                 self._attach(picture, container, kind, area)
             except FormatError:
@@ -311,7 +307,7 @@ class Codec:
         """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels)
-            if Section.PIXELS in container.sections:
+            if container.kept:
                 raise FormatError("the file keeps its pixels as they were: it has no latents")
             grid, model = container.header.grid, self._model_for(container.header.model)
             coder = self._coder(model, container.header.quality, len(grid))

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from vaecodec.errors import ImageError
 from vaecodec.files import Source, is_url
+from vaecodec.jpeg import JpegOrigin, origin_of
 from vaecodec.metadata import metadata_of, xmp_of
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
@@ -29,7 +30,8 @@ SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 class Picture:
     """rgb (H, W, 3) uint8; alpha (H, W) uint8 or None; `gray`: all channels are equal and shown as one.
 
-    exif, icc, xmp: raw metadata or None; notes: what had to be converted, one line each.
+    exif, icc, xmp: raw metadata or None; notes: what had to be converted, one line each; origin: how the JPEG was made
+    that it was read from, if it was.
     """
 
     rgb: NDArray[np.uint8]
@@ -39,6 +41,7 @@ class Picture:
     icc: bytes | None = None
     xmp: bytes | None = None
     notes: list[str] = field(default_factory=list)
+    origin: JpegOrigin | None = None
 
     @property
     def height(self) -> int:
@@ -148,6 +151,7 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
         notes.append("only the first frame is kept")
     if any(_sixteen_bit(tile[3]) for tile in getattr(image, "tile", ())):
         notes.append(SIXTEEN_BITS)
+    origin = origin_of(image)
     exif, icc, xmp, image = *metadata_of(image), ImageOps.exif_transpose(image)
     if exif is not None and "exif" in image.info:
         exif = image.info["exif"]  # transposing has reset the orientation in it
@@ -157,6 +161,7 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     samples = np.asarray(image)
     picture = _from_array(samples, max_pixels)
     picture.notes = notes + [note for note in more if note not in notes]
+    picture.origin = origin
     picture.exif, picture.icc, picture.xmp = exif, icc if profile_fits else None, xmp
     return picture
 

@@ -28,10 +28,15 @@ class Section(IntEnum):
 
     ALPHA = 1
     PIXELS = 2
+    JPEG = 3
     OPTIONAL = 128
     EXIF = 129
     ICC = 130
     XMP = 131
+
+
+KEPT = (Section.PIXELS, Section.JPEG)
+"""Sections that stand for the latents of an image."""
 
 
 class Streams(NamedTuple):
@@ -77,6 +82,11 @@ class Container:
     """Size of the hyper stream of each group."""
     covered: int
     """How many bytes from the start of the file the checksum of the only group covers besides the group itself."""
+
+    @property
+    def kept(self) -> Section | None:
+        """The section that has the image, in place of latents."""
+        return next((kind for kind in KEPT if kind in self.sections), None)
 
     def section(self, kind: Section) -> bytes:
         """Payload of a section; raises FormatError if it is damaged."""
@@ -206,8 +216,9 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
         if kind is not None:
             sections[kind] = _Part(at, size)
         at += size + CHECKSUM_BYTES
-    if Section.PIXELS in sections and any(map(any, sizes)):
-        raise FormatError("the file has both pixels and coded groups")
+    images = [kind.name.lower() for kind in KEPT if kind in sections] + ["coded groups"] * any(map(any, sizes))
+    if len(images) > 1:
+        raise FormatError(f"the file has both {images[0]} and {images[1]}")
     groups = []
     for hyper, latent in sizes:
         if latent < 0 or latent % 4:
