@@ -52,7 +52,7 @@ def streams_of(data: bytes) -> Streams:
 def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate: RatePosition) -> float:
     """Estimated bytes of the symbols that a file holds."""
     model, values = codec.model, codec.decode_latents(data)
-    prior, slots = Prior(model, OnnxNets(model), rate), split_slots(values)
+    prior, slots = Prior(model, OnnxNets(model), rate), split_slots(values[None])
     height, width = values.shape[1:]
     shape = (model.config.hyper_latents, -(-height // 4), -(-width // 4))
     tables = prior.hyper_tables_index(shape).ravel()
@@ -65,7 +65,7 @@ def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate
         bits += gaussian_bits(entropy, symbols, index)
         return symbols
 
-    prior.code(prior.features(z, height, width), count)
+    prior.code(prior.features(z[None], height, width), count)
     return bits / 8
 
 

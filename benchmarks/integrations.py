@@ -86,6 +86,17 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
         for _ in range(4):
             both.decode_array(data)
 
+    thumbnails = [np.ascontiguousarray(pixels[12 * i : 12 * i + 64, :64]) for i in range(32)]
+    small = codec.encode_batch(thumbnails, 50)
+
+    def encode_thumbnails() -> None:
+        for picture in thumbnails:
+            codec.encode(picture, 50)
+
+    def decode_thumbnails() -> None:
+        for part in small:
+            codec.decode_array(part)
+
     def decode() -> Image.Image:
         return codec.decode(data)
 
@@ -104,6 +115,8 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
         "decode an fsspec URL (memory://)": (lambda: codec.decode("memory://one.vaec"), decode),
         "encode_batch of 4, two threads": (lambda: both.encode_batch([pixels] * 4, 50), encode_four_times),
         "decode_batch of 4, two threads": (lambda: both.decode_batch([data] * 4, "numpy"), decode_four_times),
+        "encode_batch of 32 of 64x64, one thread": (lambda: codec.encode_batch(thumbnails, 50), encode_thumbnails),
+        "decode_batch of 32 of 64x64, one thread": (lambda: codec.decode_batch(small, "numpy"), decode_thumbnails),
         "preview, an eighth of the size": (lambda: codec.preview(data), lambda: decode().resize(SMALL)),
         "Pillow: thumbnail, an eighth of the size": (thumbnail, lambda: decode().resize(SMALL)),
         "pickled codec, first use": (lambda: pickle.loads(pickle.dumps(codec)).decode(data), decode),

@@ -162,8 +162,8 @@ def escape_bomb(codec: vaecodec.Codec, head: Header) -> bytes:
 
     grid = TileGrid(head.width, head.height)
     with mock.patch.object(type(codec.model), "quantiser", property(lambda _: extreme)):
-        streams, _ = coder.encode(np.full((codec.model.config.latents, *grid.bounds[2:]), 1e4, np.float32))
-    return write_container(replace(head, quality=10000), [streams], {})
+        streams, _ = coder.encode(np.full((1, codec.model.config.latents, *grid.bounds[2:]), 1e4, np.float32))
+    return write_container(replace(head, quality=10000), streams, {})
 
 
 def main() -> None:

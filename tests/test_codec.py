@@ -56,7 +56,7 @@ def test_decoder_reproduces_the_encoders_latents(codec: vaecodec.Codec, picture:
     for quality in (1, 2.5, 50, 99.99, 100):
         coder = codec._coder(codec.model, round(quality * 100), 1)
         grid = TileGrid(130, 96)
-        _, values = coder.encode(analyse_tile(coder, grid, 0, picture))
+        _, (values,) = coder.encode(analyse_tile(coder, grid, 0, picture[None]))
         assert np.array_equal(values, codec.decode_latents(codec.encode(picture, quality)))
 
 

@@ -25,9 +25,10 @@ from vaecodec.runtime.torch import TorchNets, load_vae  # noqa: E402
 
 def test_slots_partition_the_latents() -> None:
     y = np.arange(8 * 6 * 10).reshape(8, 6, 10)
-    slots = split_slots(y)
+    slots = [slot[0] for slot in split_slots(y[None])]
     assert sorted(np.concatenate([slot.ravel() for slot in slots])) == list(range(y.size))
-    assert np.array_equal(join_slots(slots), y)
+    two = np.stack([y, y[::-1]])
+    assert np.array_equal(join_slots(split_slots(two)), two)
     in_torch = torch_prior.split_slots(torch.from_numpy(y)[None])
     assert all(np.array_equal(a, b[0].flatten(0, 1).numpy()) for a, b in zip(slots, in_torch, strict=True))
     assert np.array_equal(torch_prior.join_slots(in_torch)[0].numpy(), y)
@@ -100,9 +101,10 @@ def test_both_runtimes_give_the_same_integers(quality: float) -> None:
         return np.clip(np.rint(random.normal(0, spread, shape)), -LEVEL, LEVEL).astype(np.float32)
 
     bias = rate.interpolate(model.tensors["prior.hyper_rate"]).astype(np.float32) / 16
-    u = levels(config.hyper_latents, 3, 2)
+    u = levels(2, config.hyper_latents, 3, 2)
     features = onnx.hyper_synthesis(u, bias)
-    assert features.shape == (config.hyper_channels, 12, 8)
+    assert features.shape == (2, config.hyper_channels, 12, 8)
+    assert np.array_equal(features[1:], onnx.hyper_synthesis(u[1:], bias))
     assert len(np.unique(features)) > 10
     assert np.array_equal(features, torch_.hyper_synthesis(u, bias))
     slots: list[np.ndarray] = []
@@ -116,7 +118,13 @@ def test_both_runtimes_give_the_same_integers(quality: float) -> None:
             assert np.array_equal(ours, np.rint(ours))
             assert len(np.unique(ours)) > 10
             assert np.abs(ours).max() <= limit
-        slots.append(levels(config.latents, 6, 4))
+        assert all(
+            np.array_equal(one, both[:1])
+            for one, both in zip(
+                onnx.context_step(step, features[:1], [slot[:1] for slot in slots], bias), outputs, strict=True
+            )
+        )
+        slots.append(levels(2, config.latents, 6, 4))
 
 
 def test_a_device_that_computes_otherwise_is_refused() -> None:
@@ -149,7 +157,7 @@ def test_the_check_sees_whole_tiles_and_every_anchors_end() -> None:
     assert low.any()
     assert high.any()
     faults = [
-        lambda features, bias: features.shape[1:] == (64, 64),  # a full tile of 1024 pixels
+        lambda features, bias: features.shape[2:] == (64, 64),  # a full tile of 1024 pixels
         lambda features, bias: np.array_equal(bias, low),
         lambda features, bias: np.array_equal(bias, high),
     ]

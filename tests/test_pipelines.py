@@ -55,6 +55,40 @@ def test_batches_equal_single_images(codec: vaecodec.Codec) -> None:
         codec.decode_batch(expected, "jax")
 
 
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_images_of_equal_size_go_through_the_nets_together(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gray ones and one with alpha among them."""
+    if backend == "torch":
+        pytest.importorskip("torch")
+    codec = vaecodec.Codec(TINY, backend=backend, threads=1, tile_log2=7)
+    grays = [generated_picture(150, 90, seed)[:, :, 0] for seed in range(2)]
+    checkerboard = (np.indices((64, 96)).sum(0) % 2 * 255).astype(np.uint8)
+    images = [*PICTURES[:3], checkerboard, generated_picture(150, 90, 7), *grays, np.dstack([grays[0], grays[1]])]
+    kind = type(codec._coder(codec.model, 4000, 1)._nets)
+    analysis, synthesis, seen = kind.analysis, kind.synthesis, []
+
+    def watched(self: object, pixels: np.ndarray, *arguments: object) -> np.ndarray:
+        seen.append(len(pixels))
+        return analysis(self, pixels, *arguments)
+
+    monkeypatch.setattr(kind, "analysis", watched)
+    files = codec.encode_batch(images, 40)
+    assert sorted(seen) == [1, 3, 4, 4]  # the tall ones in two tiles
+    assert [vaecodec.inspect(data)["mode"] for data in files[-4:]] == ["RGB", "L", "L", "LA"]
+    for data, image in zip(files, images, strict=True):
+        alone = codec.encode(image, 40)
+        assert abs(len(data) - len(alone)) <= 8
+        assert np.abs(codec.decode_array(data).astype(int) - codec.decode_array(alone)).max() <= 8
+    seen.clear()
+    monkeypatch.setattr(kind, "synthesis", lambda self, v, *rest: seen.append(len(v)) or synthesis(self, v, *rest))
+    decoded = codec.decode_batch(files, "numpy")
+    assert set(seen) == {1, 3, 4}
+    for array, data in zip(decoded, files, strict=True):
+        difference = np.abs(array.astype(int) - codec.decode_array(data))
+        assert difference.max() <= 1  # as between machines
+        assert difference.mean() < 0.01
+
+
 def test_arrays_and_tensors(codec: vaecodec.Codec) -> None:
     torch = pytest.importorskip("torch")
     picture = PICTURES[0]

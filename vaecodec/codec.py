@@ -4,9 +4,9 @@ picture -> transform -> prior -> entropy coder -> container, and back."""
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.alpha import alpha_from_png, alpha_to_png
+from vaecodec.batch import in_chunks, in_passes
 from vaecodec.bitstream.container import (
     MAX_METADATA,
     Container,
     Header,
     Section,
     Streams,
-    deflate,
-    inflate,
     read_container,
     write_container,
 )
-from vaecodec.errors import BackendError, FormatError, ImageError, ModelError
+from vaecodec.errors import BackendError, FormatError, ImageError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
-from vaecodec.kept import keep_if_smaller, read_kept
+from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
-from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil
+from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
-from vaecodec.runtime import BACKENDS, load_nets
-from vaecodec.runtime.nets import Nets
-from vaecodec.runtime.store import ModelFile, load_model, load_model_for
+from vaecodec.runtime import BACKENDS
+from vaecodec.runtime.store import ModelFile
+from vaecodec.sections import attach, keep_if_smaller, read_kept, sections_of
 from vaecodec.tiles import TILE_LOG2, choose_tile
-from vaecodec.windows import Region, analyse_tile, synthesise
+from vaecodec.windows import Damage, Region, analyse_tile, pixel_area, synthesise
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
-METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
-
-
-@dataclass
-class Damage:
-    """What salvage could not save: group numbers of `groups_total`, pixels filled with gray, names of sections."""
-
-    groups: list[int] = field(default_factory=list)
-    groups_total: int = 0
-    pixels: int = 0
-    sections: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.groups or self.sections)
 
 
 class Codec:
@@ -87,12 +71,8 @@ class Codec:
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
         self.keep = keep
         self.timing = Timing()
-        self._name = model
-        self._backend = (backend, device)
+        self._loaded = Loaded(model, backend, device)
         self._workers = Workers(threads, parallel=backend != "torch" and device in (None, "cpu"))
-        self._loaded: dict[tuple[bytes, int | None], Nets] = {}
-        self._models: dict[bytes, ModelFile] = {}
-        self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple:
         """Pickled as its arguments: a worker process loads the model itself."""
@@ -100,33 +80,19 @@ class Codec:
 
     @functools.cached_property
     def _single(self) -> Codec:
-        """A codec of one thread, for many images side by side."""
-        return Codec(**(self._arguments | {"threads": 1}))
+        """The codec for passes that run side by side: one of one thread."""
+        return Codec(**(self._arguments | {"threads": 1})) if self._workers.count > 1 else self
 
-    @functools.cached_property
+    @property
     def model(self) -> ModelFile:
         """The model that this codec encodes with."""
-        return load_model(self._name)
+        return self._loaded.model
 
     def _coder(self, model: ModelFile, units: int, groups: int) -> GroupCoder:
         """Several groups share the cores, a single one has its nets use all of them."""
-        threads = self._workers.threads_for(groups)
-        with self._lock:
-            self._models[model.identity] = model
-            if (model.identity, threads) not in self._loaded:
-                self._loaded[model.identity, threads] = load_nets(model, *self._backend, threads)
-            nets = self._loaded[model.identity, threads]
+        nets = self._loaded.nets(model, self._workers.threads_for(groups))
         self.timing = Timing()
         return GroupCoder(model, nets, units, self.timing)
-
-    def _model_for(self, identity: bytes) -> ModelFile:
-        if identity in self._models:
-            return self._models[identity]
-        if self._name is not None:
-            if self.model.identity == identity:
-                return self.model
-            raise ModelError(f"the file was written with model {identity.hex()}, not {self.model.identity.hex()}")
-        return load_model_for(identity)
 
     # Encoding ---------------------------------------------------------------------------------------------------
 
@@ -139,40 +105,51 @@ class Codec:
         return self.encode_picture(to_picture(image, self.max_pixels), quality)
 
     def encode_picture(self, picture: Picture, quality: float = 50, progress: Progress | None = None) -> bytes:
-        for _, name in METADATA:
-            if len(getattr(picture, name) or b"") > self.max_metadata:  # decoders would refuse the file
-                size = len(getattr(picture, name))
-                raise ImageError(f"the {name} block has {size} bytes, more than {self.max_metadata} (--max-metadata)")
-        header = Header(
-            picture.width,
-            picture.height,
-            quality_units(quality),
-            self.model.identity,
-            picture.gray,
-            choose_tile(picture.width, picture.height, self.tile_log2),
-        )
+        (data,) = self.encode_pictures([picture], quality, progress)
+        return data
+
+    def encode_pictures(
+        self, pictures: Sequence[Picture], quality: float = 50, progress: Progress | None = None
+    ) -> list[bytes]:
+        """Pictures of equal size, in one pass through the nets."""
+        sections = [sections_of(picture, self.max_metadata) for picture in pictures]
+        width, height = pictures[0].width, pictures[0].height
+        tile = choose_tile(width, height, self.tile_log2)
+        header = Header(width, height, quality_units(quality), self.model.identity, tile_log2=tile)
         coder = self._coder(self.model, header.quality, len(header.grid))
+        rgb = pictures[0].rgb[None] if len(pictures) == 1 else np.stack([picture.rgb for picture in pictures])
 
-        def encode_tile(tile: int) -> Streams:
-            return coder.encode(analyse_tile(coder, header.grid, tile, picture.rgb))[0]
+        def encode_tile(tile: int) -> list[Streams]:
+            return coder.encode(analyse_tile(coder, header.grid, tile, rgb))[0]
 
-        groups = list(self._workers.map(encode_tile, range(len(header.grid)), progress))
-        sections = {kind: deflate(data) for kind, name in METADATA if (data := getattr(picture, name))}
+        tiles = self._workers.map(encode_tile, range(len(header.grid)), progress)
+        parts = zip(pictures, zip(*tiles, strict=True), sections, strict=True)
+        return [self._file(replace(header, gray=picture.gray), picture, *part) for picture, *part in parts]
+
+    def _file(
+        self, header: Header, picture: Picture, groups: Sequence[Streams], sections: dict[Section, bytes]
+    ) -> bytes:
         latent_bytes = sum(len(stream) for streams in groups for stream in streams)
         if self.keep and (kept := keep_if_smaller(picture, latent_bytes)):
             groups = [Streams(b"", b"")] * len(groups)
             sections = kept | sections
-        if picture.alpha is not None:
-            sections = {Section.ALPHA: alpha_to_png(picture.alpha)} | sections
         return write_container(header, groups, sections)
 
     def encode_batch(self, images: Iterable[Any], quality: float = 50) -> list[bytes]:
-        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them, side by side on all cores.
+        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
+        the nets together, some at a time, on all cores side by side.
 
-        One image a thread, not one pass of the nets over all of them: that keeps all cores busy already, sizes may
-        differ, and the bytes are those of `encode`.
+        The files decode to the same as those of `encode`; a few latents may be rounded otherwise.
         """
-        return list(self._workers.map(lambda image: self._single.encode(image, quality), images))
+
+        def work(pictures: list[Picture]) -> list[bytes]:
+            return self._single.encode_pictures(pictures, quality)
+
+        def encode(chunk: Sequence[Any]) -> list[bytes]:
+            pictures = [to_picture(image, self.max_pixels) for image in chunk]
+            return in_passes(pictures, lambda p: (p.width, p.height), work, self._workers)
+
+        return in_chunks(images, encode, self._workers)
 
     # Decoding ---------------------------------------------------------------------------------------------------
 
@@ -187,21 +164,29 @@ class Codec:
 
     def decode_picture(self, source: Any, region: Region | None = None, progress: Progress | None = None) -> Picture:
         with Source(source) as opened:
-            return self._decode(read_container(opened, self.max_pixels), region, None, progress)
+            (picture,) = self._decode([read_container(opened, self.max_pixels)], region, None, progress)
+            return picture
 
     def decode_batch(self, sources: Iterable[Any], kind: str = "pil") -> list[Any]:
-        """Decode many files side by side on all cores, one a thread (see encode_batch).
+        """Decode many files; those of equal size and quality go through the nets together (see encode_batch).
 
         kind: "pil" (images, as from decode), "numpy" (decode_array) or "torch" (decode_to_tensor).
         """
-        return list(self._workers.map(self._single.decoder(kind), sources))
+        convert = _converter(kind)
+
+        def decode(chunk: Sequence[Any]) -> list[Any]:
+            with ExitStack() as stack:
+                opened = [stack.enter_context(Source(source)) for source in chunk]
+                containers = [read_container(source, self.max_pixels) for source in opened]
+                pictures = in_passes(containers, _alike, self._single._decode, self._workers)
+                return [convert(picture) for picture in pictures]
+
+        return in_chunks(sources, decode, self._workers)
 
     def decoder(self, kind: str) -> Callable[[Any], Any]:
         """The method that decodes to "pil", "numpy" or "torch"."""
-        methods = {"pil": self.decode, "numpy": self.decode_array, "torch": self.decode_to_tensor}
-        if kind not in methods:
-            raise ImageError(f"unknown kind {kind!r}; there are {', '.join(methods)}")
-        return methods[kind]
+        convert = _converter(kind)
+        return lambda source: convert(self.decode_picture(source))
 
     def decode_array(self, source: Any, region: Region | None = None) -> NDArray[np.uint8]:
         """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha)."""
@@ -209,9 +194,7 @@ class Codec:
 
     def decode_to_tensor(self, source: Any, region: Region | None = None, device: Any = None) -> Any:
         """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Needs torch."""
-        import torch
-
-        return torch.from_numpy(self.decode_array(source, region)).permute(2, 0, 1).contiguous().to(device or "cpu")
+        return to_tensor(self.decode_picture(source, region)).to(device or "cpu")
 
     def preview(self, source: Any, progress: Progress | None = None) -> Picture:
         """A picture of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
@@ -220,23 +203,23 @@ class Codec:
             container = read_container(opened, self.max_pixels)
             header, grid = container.header, container.header.grid
             if container.kept:
-                picture = self._decode(container, None, None, progress)
+                (picture,) = self._decode([container], None, None, progress)
                 rgb = np.asarray(Image.fromarray(picture.rgb).reduce(8))
                 alpha = None if picture.alpha is None else np.asarray(Image.fromarray(picture.alpha).reduce(8))
                 return Picture(rgb, alpha, header.gray)
-            coder = self._coder(self._model_for(header.model), header.quality, len(grid))
+            coder = self._coder(self._loaded.model_for(header.model), header.quality, len(grid))
             rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
             def decode_group(index: int) -> None:
-                values = _decode_group(coder, container, index)
-                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))
+                values = _decode_group(coder, [container], index)
+                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))[0]
 
             for _ in self._workers.map(decode_group, range(len(grid)), progress):
                 pass
             area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
             picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
             if Section.ALPHA in container.sections:
-                self._attach(picture, container, Section.ALPHA, (slice(None), slice(None)))
+                attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
                 assert picture.alpha is not None
                 picture.alpha = np.asarray(Image.fromarray(picture.alpha).reduce(8))
             return picture
@@ -249,34 +232,49 @@ class Codec:
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels, partial=True)
             damage = Damage(groups_total=len(container.groups))
-            return self._decode(container, None, damage, progress), damage
+            (picture,) = self._decode([container], None, damage, progress)
+            return picture, damage
 
     def _decode(
-        self, container: Container, region: Region | None, damage: Damage | None, progress: Progress | None
-    ) -> Picture:
-        header = container.header
-        area = pixel_area(header, region)
-        kept = read_kept(container)
-        rgb = self._decode_groups(container, area, damage, progress) if kept is None else kept[area]
-        picture = Picture(np.ascontiguousarray(rgb), gray=header.gray)
-        for kind in (kind for kind in container.sections if kind != container.kept):
-            try:
-                self._attach(picture, container, kind, area)
-            except FormatError:
-                if damage is None:
-                    raise
-                damage.sections.append(kind.name.lower())
-        return picture
+        self,
+        containers: Sequence[Container],
+        region: Region | None = None,
+        damage: Damage | None = None,
+        progress: Progress | None = None,
+    ) -> list[Picture]:
+        """Files that are alike (_alike), in one pass; if `damage` is given, one file, and what is lost is noted."""
+        area = pixel_area(containers[0].header.width, containers[0].header.height, region)
+        if containers[0].kept:
+            images = [read_kept(container)[area] for container in containers]
+        else:
+            images = list(self._decode_groups(containers, area, damage, progress))
+        pictures = []
+        for container, rgb in zip(containers, images, strict=True):
+            picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
+            for kind in (kind for kind in container.sections if kind != container.kept):
+                try:
+                    attach(picture, container, kind, area, self.max_metadata)
+                except FormatError:
+                    if damage is None:
+                        raise
+                    damage.sections.append(kind.name.lower())
+            pictures.append(picture)
+        return pictures
 
     def _decode_groups(
-        self, container: Container, area: tuple[slice, slice], damage: Damage | None, progress: Progress | None
+        self,
+        containers: Sequence[Container],
+        area: tuple[slice, slice],
+        damage: Damage | None,
+        progress: Progress | None,
     ) -> NDArray[np.uint8]:
-        header = container.header
-        coder = self._coder(self._model_for(header.model), header.quality, len(header.grid))
+        """RGB (N, H, W, 3)."""
+        header = containers[0].header
+        coder = self._coder(self._loaded.model_for(header.model), header.quality, len(header.grid))
 
         def decode_group(index: int) -> NDArray[np.float32] | None:
             try:
-                values = _decode_group(coder, container, index)
+                values = _decode_group(coder, containers, index)
             except FormatError:
                 if damage is None:
                     raise
@@ -284,7 +282,7 @@ class Codec:
                 return None
             return coder.prior.dequantise(values)
 
-        rgb, lost = synthesise(coder, header.grid, area, decode_group, self._workers, progress)
+        rgb, lost = synthesise(coder, len(containers), header.grid, area, decode_group, self._workers, progress)
         if damage is not None:
             damage.groups.sort()
             damage.pixels = lost
@@ -292,50 +290,46 @@ class Codec:
                 raise FormatError("no part of the image data is sound")
         return rgb
 
-    def _attach(self, picture: Picture, container: Container, kind: Section, area: tuple[slice, slice]) -> None:
-        """Decode a section into the picture."""
-        payload, header = container.section(kind), container.header
-        if kind == Section.ALPHA:
-            try:
-                picture.alpha = np.ascontiguousarray(alpha_from_png(payload, header.width, header.height)[area])
-            except ImageError as error:
-                raise FormatError(str(error)) from error
-        else:
-            setattr(picture, dict(METADATA)[kind], inflate(payload, self.max_metadata))
-
     def decode_latents(self, source: Any) -> Integers:
         """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels)
             if container.kept:
                 raise FormatError("the file keeps its pixels as they were: it has no latents")
-            grid, model = container.header.grid, self._model_for(container.header.model)
+            grid, model = container.header.grid, self._loaded.model_for(container.header.model)
             coder = self._coder(model, container.header.quality, len(grid))
             values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
             def decode_group(index: int) -> None:
-                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, container, index)
+                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, [container], index)[0]
 
             list(self._workers.map(decode_group, range(len(grid))))
             return values
 
 
-def _decode_group(coder: GroupCoder, container: Container, index: int) -> Integers:
-    """Quantised latents of a group; raises FormatError naming it if it is damaged or invalid."""
-    tile, streams = container.header.grid.tiles[index], container.group(index)
+def _decode_group(coder: GroupCoder, containers: Sequence[Container], index: int) -> Integers:
+    """Quantised latents (N, M, h, w) of a group of each file; raises FormatError naming it if one is damaged or
+    invalid."""
+    tile = containers[0].header.grid.tiles[index]
+    streams = [container.group(index) for container in containers]
     try:
         return coder.decode(streams, tile.height, tile.width)
     except FormatError as error:
-        raise FormatError(f"{container.group_name(index)}: {error}") from error
+        raise FormatError(f"{containers[0].group_name(index)}: {error}") from error
+
+
+def _alike(container: Container) -> tuple[Any, ...]:
+    """Equal for files that can be decoded in one pass."""
+    header = container.header
+    return header.width, header.height, header.quality, header.model, header.tile_log2, container.kept
+
+
+def _converter(kind: str) -> Callable[[Picture], Any]:
+    converters = {"pil": to_pil, "numpy": to_array, "torch": to_tensor}
+    if kind not in converters:
+        raise ImageError(f"unknown kind {kind!r}; there are {', '.join(converters)}")
+    return converters[kind]
 
 
 def _codec_of(arguments: dict[str, Any]) -> Codec:
     return Codec(**arguments)
-
-
-def pixel_area(header: Header, region: Region | None) -> tuple[slice, slice]:
-    """Rows and columns of a region (x, y, width, height), or of the whole image; raises ImageError if it leaves it."""
-    x, y, width, height = region or (0, 0, header.width, header.height)
-    if x < 0 or y < 0 or width < 1 or height < 1 or x + width > header.width or y + height > header.height:
-        raise ImageError(f"region {x},{y},{width},{height} is not within the image of {header.width}x{header.height}")
-    return slice(y, y + height), slice(x, x + width)

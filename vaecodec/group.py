@@ -1,4 +1,7 @@
-"""The stages of one group: pixels <-> latents <-> two coded streams. Groups know nothing of each other."""
+"""The stages of one group: pixels <-> latents <-> two coded streams. Groups know nothing of each other.
+
+N images of equal size, or the same tile of each, go through the nets together.
+"""
 
 from __future__ import annotations
 
@@ -32,55 +35,60 @@ class GroupCoder:
         self.model, self._nets, self._timing = model, nets, timing
 
     def analyse(self, pixels: NDArray[np.uint8]) -> Float:
-        """RGB (H, W, 3), H and W multiples of PATCH -> normalised latents (M, H/16, W/16)."""
+        """RGB (N, H, W, 3), H and W multiples of PATCH -> normalised latents (N, M, H/16, W/16)."""
         started = time.perf_counter()
         v = self._nets.analysis(pixels, self.rate) * self.prior.norm_gain
         self._timing.add("analysis", started)
         return v
 
     def synthesise(self, v_hat: Float) -> NDArray[np.uint8]:
-        """Normalised latents (M, h, w) -> RGB (16h, 16w, 3)."""
+        """Normalised latents (N, M, h, w) -> RGB (N, 16h, 16w, 3)."""
         started = time.perf_counter()
         pixels = self._nets.synthesis(v_hat, self.rate)
         self._timing.add("synthesis", started)
         return pixels
 
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:
-        """Normalised latents (M, h, w) -> RGB (2h, 2w, 3), an eighth of the size, much quicker."""
+        """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3), an eighth of the size, much quicker."""
         return self._nets.preview(v_hat)
 
-    def encode(self, v: Float) -> tuple[Streams, Integers]:
-        """Normalised latents (M, h, w), h and w even -> (streams, quantised latents in 1/SYMBOL_UNIT symbol)."""
+    def encode(self, v: Float) -> tuple[list[Streams], Integers]:
+        """Normalised latents (N, M, h, w), h and w even -> streams of each image, and the quantised latents in
+        1/SYMBOL_UNIT symbol."""
         prior, timing, quantise = self.prior, self._timing, self.model.quantiser
         started = time.perf_counter()
-        z = self._nets.hyper_analysis(pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain
+        z = self._nets.hyper_analysis(_pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain
         z = np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
         targets = split_slots(v * prior.symbol_gain)
         timing.add("hyper_analysis", started)
 
         started = time.perf_counter()
-        hyper_encoder, encoder = Encoder(), Encoder()
-        hyper_encoder.encode(z.ravel(), prior.hyper_tables_index(z.shape).ravel(), self.model.hyper_tables)
+        hyper_encoders, encoders = [Encoder() for _ in v], [Encoder() for _ in v]
+        tables = prior.hyper_tables_index(z.shape[1:]).ravel()
+        for encoder, symbols in zip(hyper_encoders, z, strict=True):
+            encoder.encode(symbols.ravel(), tables, self.model.hyper_tables)
         timing.add("entropy", started)
         entropy = 0.0
 
         def code_step(step: int, mean: Integers, index: NDArray[np.uint8]) -> NDArray[np.int32]:
             nonlocal entropy
             symbols = quantise(targets[step] - mean.astype(np.float32) / SYMBOL_UNIT, index)
-            coded = index > 0
             entropy_started = time.perf_counter()
-            encoder.encode(symbols[coded], index[coded], self.model.latent_tables)
+            for encoder, image_symbols, image_index in zip(encoders, symbols, index, strict=True):
+                coded = image_index > 0
+                encoder.encode(image_symbols[coded], image_index[coded], self.model.latent_tables)
             entropy += time.perf_counter() - entropy_started
             return symbols
 
         started = time.perf_counter()
-        values = prior.code(prior.features(z, *v.shape[1:]), code_step)
+        values = prior.code(prior.features(z, *v.shape[2:]), code_step)
         timing.add("prior", started, entropy)
         timing["entropy"] += entropy
-        return Streams(hyper_encoder.finish(), encoder.finish()), values
+        pairs = zip(hyper_encoders, encoders, strict=True)
+        return [Streams(hyper.finish(), latent.finish()) for hyper, latent in pairs], values
 
-    def decode(self, streams: Streams, height: int, width: int) -> Integers:
-        """The part that is exact on every machine: streams -> quantised latents (M, height, width).
+    def decode(self, streams: list[Streams], height: int, width: int) -> Integers:
+        """The part that is exact on every machine: streams of each image -> quantised latents (N, M, height, width).
 
         Raises FormatError where a stream is invalid.
         """
@@ -88,18 +96,22 @@ class GroupCoder:
         z_shape = (self.model.config.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
 
         started = time.perf_counter()
-        hyper_decoder, decoder = Decoder(streams.hyper), Decoder(streams.latent)
-        z = hyper_decoder.decode(prior.hyper_tables_index(z_shape).ravel(), self.model.hyper_tables).reshape(z_shape)
-        hyper_decoder.finish()
+        decoders = [Decoder(image.latent) for image in streams]
+        tables, z = prior.hyper_tables_index(z_shape).ravel(), np.empty((len(streams), *z_shape), np.int32)
+        for image, symbols in zip(streams, z, strict=True):
+            hyper_decoder = Decoder(image.hyper)
+            symbols[:] = hyper_decoder.decode(tables, self.model.hyper_tables).reshape(z_shape)
+            hyper_decoder.finish()
         timing.add("entropy", started)
         entropy = 0.0
 
         def code_step(step: int, mean: Integers, index: NDArray[np.uint8]) -> NDArray[np.int32]:
             nonlocal entropy
             symbols = np.zeros(index.shape, np.int32)
-            coded = index > 0
             entropy_started = time.perf_counter()
-            symbols[coded] = decoder.decode(index[coded], self.model.latent_tables)
+            for decoder, image_symbols, image_index in zip(decoders, symbols, index, strict=True):
+                coded = image_index > 0
+                image_symbols[coded] = decoder.decode(image_index[coded], self.model.latent_tables)
             entropy += time.perf_counter() - entropy_started
             return symbols
 
@@ -107,13 +119,12 @@ class GroupCoder:
         values = prior.code(prior.features(z, height, width), code_step)
         timing.add("prior", started, entropy)
         timing["entropy"] += entropy
-        decoder.finish()
+        for decoder in decoders:
+            decoder.finish()
         return values
 
 
-def pad_to(array: NDArray, multiple: int, axes: tuple[int, int] = (1, 2)) -> NDArray:
-    """Repeat the last row and column up to a multiple."""
-    padding = [(0, 0)] * array.ndim
-    for axis in axes:
-        padding[axis] = (0, -array.shape[axis] % multiple)
-    return np.pad(array, padding, "edge") if any(after for _, after in padding) else array
+def _pad_to(array: NDArray, multiple: int) -> NDArray:
+    """Repeat the last rows and columns of (N, C, h, w) up to a multiple."""
+    missing = [-side % multiple for side in array.shape[2:]]
+    return np.pad(array, [(0, 0), (0, 0), *((0, more) for more in missing)], "edge") if any(missing) else array

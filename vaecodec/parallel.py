@@ -17,13 +17,13 @@ class Workers:
     """Threads that share the nets of one codec; `parallel` False (a device that is parallel itself) makes it one."""
 
     def __init__(self, threads: int | None, parallel: bool = True) -> None:
-        self._threads, self._parallel = threads, parallel
+        self._threads, self.parallel = threads, parallel
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.count = (threads or available or 1) if parallel else 1
 
     def threads_for(self, parts: int) -> int | None:
         """Threads that the nets should use for one part where there are `parts` (None: as many as there are)."""
-        return 1 if self._parallel and parts > 1 else self._threads
+        return 1 if self.parallel and parts > 1 else self._threads
 
     def map(
         self, work: Callable[[In], Out], items: Iterable[In], progress: Callable[[float], None] | None = None

@@ -226,6 +226,13 @@ def to_array(picture: Picture) -> NDArray[np.uint8]:
     return np.dstack([_shown(picture)] + ([] if picture.alpha is None else [picture.alpha]))
 
 
+def to_tensor(picture: Picture) -> Any:
+    """Torch tensor (C, H, W) uint8: gray or RGB, then alpha if there is one."""
+    import torch
+
+    return torch.from_numpy(to_array(picture)).permute(2, 0, 1).contiguous()
+
+
 def to_pil(picture: Picture) -> Image.Image:
     """L, LA, RGB or RGBA image; `info` holds exif, icc_profile and xmp where there are any."""
     image = Image.fromarray(_shown(picture))

@@ -20,11 +20,12 @@ from typing import IO, Any
 from PIL import ExifTags, Image, ImageFile
 
 from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, read_container
-from vaecodec.codec import METADATA, Codec
+from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
 from vaecodec.files import Source
 from vaecodec.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.picture import to_picture, to_pil
+from vaecodec.sections import METADATA
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
 PREVIEW = 8

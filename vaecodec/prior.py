@@ -1,8 +1,8 @@
 """The integer arithmetic between the nets of the prior: from their outputs to scale indices and means, and from
 decoded symbols to what the next context step sees. All of it in int64, the same on every machine.
 
-A slot is what one context step decodes: (M, h/2, w/2), where entry p * M/4 + k is channel 4k + g of quad position p,
-and g is the group that position p has in that step.
+A slot is what one context step decodes: (N, M, h/2, w/2), where entry p * M/4 + k is channel 4k + g of quad position p,
+and g is the group that position p has in that step. N images of equal size go through all of it together.
 """
 
 from __future__ import annotations
@@ -32,24 +32,26 @@ from vaecodec.runtime.store import ModelFile
 
 Integers = NDArray[np.int64]
 CodeStep = Callable[[int, Integers, NDArray[np.uint8]], NDArray[np.int32]]
-"""(step, means in 1/SYMBOL_UNIT symbol, scale indices), each (M, h/2, w/2) -> symbols of that shape."""
+"""(step, means in 1/SYMBOL_UNIT symbol, scale indices), each (N, M, h/2, w/2) -> symbols of that shape."""
 
 
 def split_slots(y: NDArray) -> list[NDArray]:
-    """Latents (M, h, w), h and w even -> the four slots (M, h/2, w/2) in decoding order."""
-    m, h, w = y.shape
-    quads = y.reshape(m // 4, 4, h // 2, 2, w // 2, 2).transpose(3, 5, 0, 1, 2, 4).reshape(4, m // 4, 4, h // 2, w // 2)
-    return [np.stack([quads[p, :, p ^ first] for p in range(4)]).reshape(m, h // 2, w // 2) for first in STEP_POSITION]
+    """Latents (N, M, h, w), h and w even -> the four slots (N, M, h/2, w/2) in decoding order."""
+    n, m, h, w = y.shape
+    quads = y.reshape(n, m // 4, 4, h // 2, 2, w // 2, 2).transpose(4, 6, 0, 1, 2, 3, 5)
+    quads = quads.reshape(4, n, m // 4, 4, h // 2, w // 2)
+    slots = (np.stack([quads[p, :, :, p ^ first] for p in range(4)], 1) for first in STEP_POSITION)
+    return [slot.reshape(n, m, h // 2, w // 2) for slot in slots]
 
 
 def join_slots(slots: list[NDArray]) -> NDArray:
     """Inverse of split_slots."""
-    m, h, w = slots[0].shape
-    quads = np.empty((4, m // 4, 4, h, w), slots[0].dtype)
+    n, m, h, w = slots[0].shape
+    quads = np.empty((4, n, m // 4, 4, h, w), slots[0].dtype)
     for slot, first in zip(slots, STEP_POSITION, strict=True):
         for p in range(4):
-            quads[p, :, p ^ first] = slot.reshape(4, m // 4, h, w)[p]
-    return quads.reshape(2, 2, m // 4, 4, h, w).transpose(2, 3, 4, 0, 5, 1).reshape(m, 2 * h, 2 * w)
+            quads[p, :, :, p ^ first] = slot.reshape(n, 4, m // 4, h, w)[:, p]
+    return quads.reshape(2, 2, n, m // 4, 4, h, w).transpose(2, 3, 4, 5, 0, 6, 1).reshape(n, m, 2 * h, 2 * w)
 
 
 def _shift_round(values: Integers, bits: int) -> Integers:
@@ -86,16 +88,16 @@ class Prior:
         return np.broadcast_to(channels[:, None, None], shape)
 
     def features(self, z: NDArray[np.int32], height: int, width: int) -> Float:
-        """Hyper symbols (Z, p, q) -> features (H, height, width) for the context steps."""
+        """Hyper symbols (N, Z, p, q) -> features (N, H, height, width) for the context steps."""
         z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
         gain = integer_gain(-self._hyper_gain)[:, None, None]
         u = np.clip(_shift_round(z * gain * LEVELS_PER_UNIT, GAIN_BITS), -LEVEL, LEVEL).astype(np.float32)
-        return self._nets.hyper_synthesis(u, self._hyper_bias)[:, :height, :width]
+        return self._nets.hyper_synthesis(u, self._hyper_bias)[..., :height, :width]
 
     def code(self, features: Float, code_step: CodeStep) -> Integers:
         """Run the four steps; `code_step` writes or reads the symbols of each.
 
-        Returns the quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol.
+        Returns the quantised latents (N, M, h, w) in 1/SYMBOL_UNIT symbol.
         """
         decoded: list[Integers] = []
         context: list[Float] = []
@@ -124,5 +126,5 @@ class Prior:
         return np.clip(index, 0, SCALES - 1).astype(np.uint8)
 
     def dequantise(self, values: Integers) -> Float:
-        """Quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol -> normalised latents v_hat."""
+        """Quantised latents (..., M, h, w) in 1/SYMBOL_UNIT symbol -> normalised latents v_hat."""
         return values.astype(np.float32) / (SYMBOL_UNIT * self.symbol_gain)

@@ -9,8 +9,8 @@ from vaecodec.errors import BackendError
 from vaecodec.runtime.nets import Float, Nets
 from vaecodec.runtime.store import ModelFile
 
-GRIDS = ((4, 6), (16, 16))
-"""Hyper latents of a small image and of a full tile: libraries choose their algorithms by the size."""
+GRIDS = ((2, 4, 6), (1, 16, 16))
+"""Hyper latents of two small images and of a full tile: libraries choose their algorithms by the size."""
 
 
 def check_exact(nets: Nets, reference: Nets, model: ModelFile) -> None:
@@ -24,10 +24,10 @@ def check_exact(nets: Nets, reference: Nets, model: ModelFile) -> None:
 
 
 def _same(
-    nets: Nets, reference: Nets, model: ModelFile, grid: tuple[int, int], anchor: int, random: np.random.Generator
+    nets: Nets, reference: Nets, model: ModelFile, grid: tuple[int, int, int], anchor: int, random: np.random.Generator
 ) -> bool:
     def levels(channels: int, scale: int) -> Float:
-        shape = channels, *(scale * side for side in grid)
+        shape = grid[0], channels, *(scale * side for side in grid[1:])
         return random.integers(-LEVEL, LEVEL + 1, shape).astype(np.float32)
 
     hyper_bias, step_biases = (

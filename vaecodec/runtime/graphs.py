@@ -66,38 +66,38 @@ class _Exact:
 
 
 def analysis(model: ModelFile) -> bytes:
-    """pixels (1, H, W, 3) uint8, rate_i (1, C, 1, 1) for each block -> y (1, M, H/16, W/16)."""
+    """pixels (n, H, W, 3) uint8, rate_i (1, C, 1, 1) for each block -> y (n, M, H/16, W/16)."""
     config, g = model.config, Graph("analysis")
     net = _Float(g, model, "analysis")
-    pixels = g.input("pixels", [1, "H", "W", 3], UINT8)
+    pixels = g.input("pixels", ["n", "H", "W", 3], UINT8)
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
     h = net.blocks(net.conv(g.space_to_depth(x, 8), "stem"), config.encoder_blocks)
     y = net.conv(g.space_to_depth(h, 2), "head")
     if config.shortcut:
         y = g.node("Add", net.conv(g.space_to_depth(x, PATCH), "shortcut"), y)
-    g.output(y, "y", [1, config.latents, "h", "w"])
+    g.output(y, "y", ["n", config.latents, "h", "w"])
     return g.serialize()
 
 
 def synthesis(model: ModelFile) -> bytes:
-    """v_hat (1, M, h, w), rate_i (1, C, 1, 1) for each block -> pixels (1, 16h, 16w, 3) uint8."""
+    """v_hat (n, M, h, w), rate_i (1, C, 1, 1) for each block -> pixels (n, 16h, 16w, 3) uint8."""
     config, g = model.config, Graph("synthesis")
     net = _Float(g, model, "synthesis")
-    v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
+    v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
     h = net.blocks(g.depth_to_space(net.conv(v_hat, "stem"), 2), config.decoder_blocks)
     x = g.depth_to_space(net.conv(h, "head"), 8)
     if config.shortcut:
         x = g.node("Add", g.depth_to_space(net.conv(v_hat, "shortcut"), PATCH), x)
-    g.output(_pixels(g, x), "pixels", [1, "H", "W", 3], UINT8)
+    g.output(_pixels(g, x), "pixels", ["n", "H", "W", 3], UINT8)
     return g.serialize()
 
 
 def preview(model: ModelFile) -> bytes:
-    """v_hat (1, M, h, w) -> pixels (1, 2h, 2w, 3) uint8: the means of 8x8 blocks that the synthesis would give without
+    """v_hat (n, M, h, w) -> pixels (n, 2h, 2w, 3) uint8: the means of 8x8 blocks that the synthesis would give without
     its residual blocks."""
     config, g = model.config, Graph("preview")
-    v_hat = g.input("v_hat", [1, config.latents, "h", "w"])
+    v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
     parts = ("weight", "bias")
     mean = [model.float_tensor(f"synthesis.head.{part}").reshape(64, 3, -1).mean(0) for part in parts]
     h = g.depth_to_space(_Float(g, model, "synthesis").conv(v_hat, "stem"), 2)
@@ -106,42 +106,42 @@ def preview(model: ModelFile) -> bytes:
         layer = [model.float_tensor(f"synthesis.shortcut.{part}") for part in parts]
         mean = [values.reshape(2, 8, 2, 8, 3, -1).mean((1, 3)).reshape(12, -1) for values in layer]
         x = g.node("Add", g.depth_to_space(g.conv(v_hat, mean[0][:, :, None, None], mean[1][:, 0]), 2), x)
-    g.output(_pixels(g, x), "pixels", [1, "H", "W", 3], UINT8)
+    g.output(_pixels(g, x), "pixels", ["n", "H", "W", 3], UINT8)
     return g.serialize()
 
 
 def _pixels(g: Graph, x: str) -> str:
-    """RGB around [-0.5, 0.5] (1, 3, H, W) -> uint8 (1, H, W, 3)."""
+    """RGB around [-0.5, 0.5] (n, 3, H, W) -> uint8 (n, H, W, 3)."""
     x = g.node("Add", g.node("Mul", x, g.constant(np.float32(255))), g.constant(np.float32(127.5)))
     return g.node("Transpose", g.node("Cast", g.node("Round", g.clip(x, 0, 255)), to=UINT8), perm=[0, 2, 3, 1])
 
 
 def hyper_analysis(model: ModelFile) -> bytes:
-    """v (1, M, h, w), rate (1, H, 1, 1) -> z (1, Z, h/4, w/4)."""
+    """v (n, M, h, w), rate (1, H, 1, 1) -> z (n, Z, h/4, w/4)."""
     config, g = model.config, Graph("hyper_analysis")
     net = _Float(g, model, "hyper_analysis")
-    v = g.input("v", [1, config.latents, "h", "w"])
+    v = g.input("v", ["n", config.latents, "h", "w"])
     rate = g.input("rate", [1, config.hyper_channels, 1, 1])
     h = g.node("Concat", v, g.node("Abs", v), axis=1)
     h = net.act(g.node("Add", net.conv(h, "stem"), rate))
     h = net.act(net.conv(h, "mix"))
     h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down1")), "spatial1")
     h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down2")), "spatial2")
-    g.output(net.conv(h, "head"), "z", [1, config.hyper_latents, "p", "q"])
+    g.output(net.conv(h, "head"), "z", ["n", config.hyper_latents, "p", "q"])
     return g.serialize()
 
 
 def hyper_synthesis(model: ModelFile) -> bytes:
-    """u (1, Z, p, q), bias (1, H, 1, 1), levels -> features (1, H, 4p, 4q), levels."""
+    """u (n, Z, p, q), bias (1, H, 1, 1), levels -> features (n, H, 4p, 4q), levels."""
     config, g = model.config, Graph("hyper_synthesis")
     net = _Exact(g, model, "prior.hyper_synthesis")
-    u = g.input("u", [1, config.hyper_latents, "p", "q"])
+    u = g.input("u", ["n", config.hyper_latents, "p", "q"])
     bias = g.input("bias", [1, config.hyper_channels, 1, 1])
     h = net.layer(u, "stem", 0, rate=bias)
     h = g.depth_to_space(net.layer(net.layer(h, "spatial1", -LEVEL), "up1", 0), 2)
     h = g.depth_to_space(net.layer(net.layer(h, "spatial2", -LEVEL), "up2", 0), 2)
     h = net.layer(net.layer(h, "spatial3", -LEVEL), "head", 0, add=h)
-    g.output(h, "features", [1, config.hyper_channels, "h", "w"])
+    g.output(h, "features", ["n", config.hyper_channels, "h", "w"])
     return g.serialize()
 
 
@@ -151,17 +151,17 @@ def step_groups(step: int) -> list[int]:
 
 
 def context_step(model: ModelFile, step: int) -> bytes:
-    """features (1, H, h, w), bias (1, K, 1, 1), context (1, 2 * step * M, h/2, w/2) in the order quad position,
-    value or magnitude, slot, channel (absent in step 0) -> mean, index (1, M, h/2, w/2)."""
+    """features (n, H, h, w), bias (1, K, 1, 1), context (n, 2 * step * M, h/2, w/2) in the order quad position,
+    value or magnitude, slot, channel (absent in step 0) -> mean, index (n, M, h/2, w/2)."""
     config, g = model.config, Graph(f"context_step_{step}")
     net = _Exact(g, model, f"prior.steps.{step}")
     m, width = config.latents, config.hyper_channels
-    features = g.input("features", [1, width, "h", "w"])
+    features = g.input("features", ["n", width, "h", "w"])
     bias = g.input("bias", [1, config.context_channels, 1, 1])
     weight, head_bias = model.exact_layer(f"{net.net}.head")
     h = g.node("Add", g.conv(features, weight[:, :width], head_bias + 0.5), bias)
     if step:
-        context = g.input("context", [1, 2 * step * m, "i", "j"])
+        context = g.input("context", ["n", 2 * step * m, "i", "j"])
         latent = weight[:, width:]
         at_position = [
             np.concatenate(
@@ -179,5 +179,5 @@ def context_step(model: ModelFile, step: int) -> bytes:
         w = np.concatenate([weight[rows][group::4] for group in step_groups(step)])
         b = np.concatenate([out_bias[rows][group::4] for group in step_groups(step)])
         y = g.clip(g.node("Floor", g.conv(quads, w, b + 0.5, groups=4)), -limit, limit)
-        g.output(y, name, [1, m, "i", "j"])
+        g.output(y, name, ["n", m, "i", "j"])
     return g.serialize()

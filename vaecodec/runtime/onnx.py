@@ -69,10 +69,9 @@ class OnnxNets:
                 data = build(self._model) if step is None else build(self._model, step)
                 self._sessions[key] = self._session(data)
         try:
-            results = self._sessions[key].run(None, {name: array[None] for name, array in inputs.items()})
+            return self._sessions[key].run(None, inputs)
         except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
             raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
-        return [result[0] for result in results]
 
     def _at_rate(self, table: str, rate: RatePosition) -> Float:
         """Rows of a float table (A, ...) at a rate, linearly between anchors: (...)."""
@@ -80,26 +79,26 @@ class OnnxNets:
         return rows[rate.anchor] * (1 - weight) + rows[rate.anchor + 1] * weight
 
     def _block_weights(self, net: str, rate: RatePosition) -> dict[str, Float]:
-        weights = np.exp2(self._at_rate(f"{net}.blocks.rate", rate))[:, :, None, None]
+        weights = np.exp2(self._at_rate(f"{net}.blocks.rate", rate))[:, None, :, None, None]
         return {f"rate_{i}": weight for i, weight in enumerate(weights)}
 
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
         return self._run("analysis", pixels=pixels, **self._block_weights("analysis", rate))[0]
 
     def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
-        bias = self._at_rate("hyper_analysis.rate", rate)[:, None, None]
+        bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
         return self._run("hyper_analysis", v=v, rate=bias)[0]
 
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
-        return self._run("hyper_synthesis", u=u, bias=bias[:, None, None])[0]
+        return self._run("hyper_synthesis", u=u, bias=bias[None, :, None, None])[0]
 
     def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
-        inputs = {"features": features, "bias": bias[:, None, None]}
+        inputs = {"features": features, "bias": bias[None, :, None, None]}
         if step:
-            m, h, w = slots[0].shape
+            n, m, h, w = slots[0].shape
             # Quad position first, so that a grouped convolution can treat each position by itself.
-            by_position = [slot.reshape(4, m // 4, h, w) for slot in slots]
-            inputs["context"] = np.concatenate(by_position + [np.abs(s) for s in by_position], 1).reshape(-1, h, w)
+            by_position = [slot.reshape(n, 4, m // 4, h, w) for slot in slots]
+            inputs["context"] = np.concatenate(by_position + [np.abs(s) for s in by_position], 2).reshape(n, -1, h, w)
         mean, index = self._run("context_step", step, **inputs)
         return mean, index
 

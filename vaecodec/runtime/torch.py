@@ -51,43 +51,43 @@ class TorchNets:
             check_exact(self, TorchNets(model), model)
 
     def _in(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array))[None].to(self._device)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
 
-    def _t(self, rate: RatePosition) -> Tensor:
-        return torch.tensor([rate.t], dtype=torch.float32, device=self._device)
+    def _t(self, rate: RatePosition, count: int) -> Tensor:
+        return torch.full((count,), rate.t, dtype=torch.float32, device=self._device)
 
     @staticmethod
     def _out(tensor: Tensor) -> np.ndarray:
-        return tensor[0].contiguous().cpu().numpy()
+        return tensor.contiguous().cpu().numpy()
 
     @torch.inference_mode()
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
         x = self._in(pixels).permute(0, 3, 1, 2).float() / 255 - 0.5
-        return self._out(self._vae.analysis(x, self._t(rate)))
+        return self._out(self._vae.analysis(x, self._t(rate, len(x))))
 
     @torch.inference_mode()
     def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
-        return self._out(self._vae.hyper_analysis(self._in(v), self._t(rate)))
+        return self._out(self._vae.hyper_analysis(self._in(v), self._t(rate, len(v))))
 
     @torch.inference_mode()
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
-        return self._out(self._vae.prior.hyper_synthesis(self._in(u), self._in(bias)[:, :, None, None]))
+        return self._out(self._vae.prior.hyper_synthesis(self._in(u), self._in(bias)[None, :, None, None]))
 
     @torch.inference_mode()
     def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
         context = [self._in(slot).unflatten(1, (4, -1)) for slot in slots]
-        outputs = self._vae.prior.steps[step](self._in(features), context, self._in(bias)[:, :, None, None])
+        outputs = self._vae.prior.steps[step](self._in(features), context, self._in(bias)[None, :, None, None])
         mean, index = (self._out(slot.flatten(1, 2)) for slot in outputs)
         return mean, index
 
     @torch.inference_mode()
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        return self._pixels(self._vae.synthesis(self._in(v_hat), self._t(rate)))
+        return self._pixels(self._vae.synthesis(self._in(v_hat), self._t(rate, len(v_hat))))
 
     @torch.inference_mode()
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:
         return self._pixels(self._vae.synthesis.preview(self._in(v_hat)))
 
     def _pixels(self, x: Tensor) -> NDArray[np.uint8]:
-        """RGB around [-0.5, 0.5] (1, 3, H, W) -> (H, W, 3)."""
+        """RGB around [-0.5, 0.5] (N, 3, H, W) -> (N, H, W, 3)."""
         return self._out((x * 255 + 127.5).clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1))
