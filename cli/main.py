@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-from types import FrameType
 
 import click
 
 import vaecodec
 from vaecodec.errors import VaecodecError
+from vaecodec.signals import unwind_on_signals
 
 COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
@@ -44,15 +43,9 @@ def group() -> None:
     """A neural lossy image codec."""
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signum)  # unwinds, so that temporary files are removed
-
-
 def main() -> None:
     """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _terminate)
+    unwind_on_signals()
     try:
         group(standalone_mode=False)
     except click.ClickException as error:

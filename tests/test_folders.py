@@ -245,6 +245,18 @@ def test_a_signal_to_all_processes_leaves_no_temporary_file(number: int, kind: s
     assert [path.name for path in out.iterdir()] == ["manifest.jsonl"]
 
 
+def test_nohup_outlives_its_terminal(tree: Path, tmp_path: Path) -> None:
+    command = ["nohup", sys.executable, "-m", "vaecodec", "encode", tree, "-o", tmp_path / "out", "--jobs", "2"]
+    process = subprocess.Popen(
+        [*map(str, command), "--model", str(TINY)], stderr=subprocess.PIPE, start_new_session=True
+    )
+    while not (tmp_path / "out/manifest.jsonl").exists():
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(60) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.vaec", "b.vaec", "manifest.jsonl"}
+
+
 def test_stale_temporary_files_are_removed(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

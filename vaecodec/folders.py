@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from types import FrameType
 from typing import Any
 
 from vaecodec.codec import Codec
@@ -28,6 +26,7 @@ from vaecodec.files import (
     write_whole,
 )
 from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_image, to_picture, to_pil
+from vaecodec.signals import unwind_on_signals
 
 SUFFIX = ".vaec"
 MANIFEST = "manifest.jsonl"
@@ -225,13 +224,7 @@ def _start_worker(task: Task) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = Worker(task)
     # Other signals end a worker, as the pool itself must be able to, but it unwinds: no temporary file stays.
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _terminate)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signum)
+    unwind_on_signals()
 
 
 def _work(job: Job) -> dict[str, Any]:
