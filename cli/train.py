@@ -71,8 +71,10 @@ def train(
         from vaecodec.training.export import export_model, warm_start
         from vaecodec.training.grow import can_become
         from vaecodec.training.loop import Trainer, TrainOptions
+        from vaecodec.training.memory import keep_freed_memory
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     model = None

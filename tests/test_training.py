@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 import subprocess
 import sys
 from functools import partial
@@ -291,3 +292,26 @@ def test_train_command(training_pictures: Path, tmp_path: Path, picture_file: Pa
     subprocess.run([*coding, "encode", str(picture_file), str(tmp_path / "a.vaec"), *options], check=True)
     subprocess.run([*coding, "decode", str(tmp_path / "a.vaec"), str(tmp_path / "a.png"), *options], check=True)
     assert Image.open(tmp_path / "a.png").size == (130, 96)
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from vaecodec.training.memory import keep_freed_memory
+
+assert sys.argv[1] == "as it is" or keep_freed_memory()
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [np.ones(6 << 20, np.uint8) for _ in range(30)]
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
+def test_freed_memory_is_kept() -> None:
+    kept, as_it_is = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, check=True).stdout)
+        for how in ("kept", "as it is")
+    )
+    assert kept < as_it_is / 10
