@@ -32,8 +32,8 @@ from vaecodec.training.export import warm_start
 from vaecodec.training.validate import validate
 
 
-def _clamp_alone(x: Tensor, low: float, high: float, residual: Tensor | float = 0.0) -> Tensor:
-    return exact.clamp_ste(x - 0.5 + residual, low, high)
+def _clamp_alone(x: Tensor, low: float, high: float, residual: Tensor | None = None) -> Tensor:
+    return exact.clamp_ste(x - 0.5 + (0 if residual is None else residual), low, high)
 
 
 def cost_of_exactness(model: str, store: PictureStore) -> float:

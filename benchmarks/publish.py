@@ -71,7 +71,8 @@ def speed_table(kodak: dict, speed: dict) -> str:
 
 def readme_results() -> str:
     model, kodak = load_model(MODEL), load("kodak/results.json")
-    return f"""Measured on two AMD EPYC cores, the shipped model `{MODEL}` ({model.path.stat().st_size / 1e6:.1f} MB, \
+    setup = kodak["setup"]
+    return f"""Measured on {setup["cores"]} cores of an {setup["cpu"]}, the shipped model `{MODEL}` ({model.path.stat().st_size / 1e6:.1f} MB, \
 {model.parameters / 1e6:.1f} M parameters, [model card](models/{MODEL}.md)):
 
 {bd_table(kodak)}
