@@ -48,8 +48,8 @@ OPTIONS = {
 }
 OPTIONS["transforms"] = replace(OPTIONS["prior"], hyper_warmup=0.0)
 OPTIONS["training"] = replace(OPTIONS["transforms"], learning_rate=1e-3, warmup_steps=30)
-TRANSFORMS_CONFIG = replace(CONFIGS["fast"], expansion=2)
-"""What the rows about the transforms start from: `fast` as it was when they were measured."""
+EXPANSION = 2
+"""Of the blocks in the rows about the transforms, as `fast` had it when they were measured."""
 TRANSFORMS = ("analysis.", "synthesis.", "norm", "gain")
 """Parameters that are given when a prior alone is trained."""
 
@@ -63,7 +63,7 @@ def run_row(
     row: Row, model: ModelFile, store: PictureStore, minutes: float, crops: int, run: Path
 ) -> tuple[int, list[tuple[float, float]]]:
     """Train one row; its number of steps, and (bpp, PSNR) at each anchor."""
-    base = TRANSFORMS_CONFIG if row.part == "transforms" else model.config
+    base = replace(CONFIGS["fast"], expansion=EXPANSION) if row.part == "transforms" else model.config
     config, options = replace(base, **row.config), replace(OPTIONS[row.part], minutes=minutes, **row.options)
     with ExitStack() as stack:
         for target, value in row.patches.items():
