@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from statistics import median
 from string import ascii_uppercase
@@ -88,6 +89,7 @@ def speed(result: dict, metric: str, out: Path) -> None:
     """speed.png and .svg: BD-rate against megapixels decoded in a second of one core; a line for codecs without one."""
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(7.2, 4.2), dpi=120)
+    labelled: list[tuple[float, float]] = []
     megapixels = median({cell["image"]: cell["megapixels"] for cell in result["cells"]}.values())
     for codec, entry in result["codecs"].items():
         x = megapixels / median(p["decode_s"] for p in entry["points"])
@@ -101,7 +103,9 @@ def speed(result: dict, metric: str, out: Path) -> None:
         bd = (entry.get("bd") or {}).get(metric)
         y = bd["rate_percent"] if bd else 0.0
         axes.scatter([x], [y], color=_style(codec).get("color"))
-        axes.annotate(codec, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        near = any(abs(math.log(x / other)) < 0.5 and abs(y - height) < 3 for other, height in labelled)
+        axes.annotate(codec, (x, y), xytext=(5, -12 if near else 4), textcoords="offset points", fontsize=8)
+        labelled.append((x, y))
     label = f"BD-rate ({LABELS[metric].split(',')[0]}) against {result['anchor']}, %"
     axes.set(xscale="log", xlabel="megapixels decoded a second, one core", ylabel=label, title=_subject(result))
     axes.grid(alpha=0.3, which="both")

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
+from vaecodec.batch import in_passes
+from vaecodec.parallel import Workers
 
 PICTURES = [generated_picture(60, 90, seed) for seed in range(5)]
 
@@ -87,6 +90,24 @@ def test_images_of_equal_size_go_through_the_nets_together(backend: str, monkeyp
         difference = np.abs(array.astype(int) - codec.decode_array(data))
         assert difference.max() <= 1  # as between machines
         assert difference.mean() < 0.01
+
+
+def test_a_pass_is_made_before_more_is_read() -> None:
+    """Large images are held one at a time, small ones until their pass is full."""
+    events: list[object] = []
+
+    def sizes() -> Iterator[tuple[int, int]]:
+        for side in (64, 2000, 256, 64, 256, 3000, 256, 256):
+            events.append(side)
+            yield side, side
+
+    def work(images: list[tuple[int, int]]) -> list[int]:
+        events.append([side for side, _ in images])
+        return [side for side, _ in images]
+
+    results = in_passes(sizes(), lambda size: size, work, Workers(2))
+    assert results == [64, 2000, 256, 64, 256, 3000, 256, 256]
+    assert events == [64, 2000, [2000], 256, 64, 256, 3000, [3000], 256, 256, [256] * 4, [64, 64]]
 
 
 def test_arrays_and_tensors(codec: vaecodec.Codec) -> None:

@@ -13,8 +13,9 @@ Alike = TypeVar("Alike", bound=tuple)
 
 PASS = 8
 """Images in a pass at most."""
-CPU_PASS_PIXELS = 1 << 18
-"""Pixels in a pass on a CPU at most, unless one image has more: beyond that stacking costs more than it saves."""
+CPU_PASS_PIXELS, DEVICE_PASS_PIXELS = 1 << 18, 1 << 23
+"""Pixels in a pass at most, unless one image has more: on a CPU stacking costs more than it saves beyond that, on other
+devices it bounds the memory."""
 
 
 def in_chunks(items: Iterable[In], work: Callable[[Sequence[In]], list[Out]], workers: Workers) -> list[Out]:
@@ -26,17 +27,19 @@ def in_chunks(items: Iterable[In], work: Callable[[Sequence[In]], list[Out]], wo
 
 
 def in_passes(
-    items: Sequence[In], alike: Callable[[In], Alike], work: Callable[[list[In]], list[Out]], workers: Workers
+    items: Iterable[In], alike: Callable[[In], Alike], work: Callable[[list[In]], list[Out]], workers: Workers
 ) -> list[Out]:
     """Results of `work` in the order of `items`, which it gets in lists whose members are `alike`: equal in width,
-    height and whatever follows."""
-    passes: dict[Alike, list[int]] = {}
-    for index, item in enumerate(items):
-        passes.setdefault(alike(item), []).append(index)
+    height and whatever follows. A pass is made as soon as it is full, so that few items are held at a time."""
+    limit = CPU_PASS_PIXELS if workers.parallel else DEVICE_PASS_PIXELS
     results: dict[int, Out] = {}
-    for (width, height, *_), indices in passes.items():
-        size = max(1, CPU_PASS_PIXELS // (width * height)) if workers.parallel else PASS
-        for start in range(0, len(indices), size):
-            part = indices[start : start + size]
-            results |= zip(part, work([items[index] for index in part]), strict=True)
-    return [results[index] for index in range(len(items))]
+    waiting: dict[Alike, dict[int, In]] = {}
+    for index, item in enumerate(items):
+        width, height, *_ = key = alike(item)
+        waiting.setdefault(key, {})[index] = item
+        if (len(waiting[key]) + 1) * width * height > limit:
+            full = waiting.pop(key)
+            results |= zip(full, work([*full.values()]), strict=True)
+    for rest in waiting.values():
+        results |= zip(rest, work([*rest.values()]), strict=True)
+    return [results[index] for index in range(len(results))]

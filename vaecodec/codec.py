@@ -139,14 +139,14 @@ class Codec:
         """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
         the nets together, some at a time, on all cores side by side.
 
-        The files decode to the same as those of `encode`; a few latents may be rounded otherwise.
+        As on another machine, a few latents may be rounded otherwise than by `encode`.
         """
 
         def work(pictures: list[Picture]) -> list[bytes]:
             return self._single.encode_pictures(pictures, quality)
 
         def encode(chunk: Sequence[Any]) -> list[bytes]:
-            pictures = [to_picture(image, self.max_pixels) for image in chunk]
+            pictures = (to_picture(image, self.max_pixels) for image in chunk)
             return in_passes(pictures, lambda p: (p.width, p.height), work, self._workers)
 
         return in_chunks(images, encode, self._workers)
@@ -204,9 +204,8 @@ class Codec:
             header, grid = container.header, container.header.grid
             if container.kept:
                 (picture,) = self._decode([container], None, None, progress)
-                rgb = np.asarray(Image.fromarray(picture.rgb).reduce(8))
-                alpha = None if picture.alpha is None else np.asarray(Image.fromarray(picture.alpha).reduce(8))
-                return Picture(rgb, alpha, header.gray)
+                alpha = None if picture.alpha is None else _eighth(picture.alpha)
+                return Picture(_eighth(picture.rgb), alpha, header.gray)
             coder = self._coder(self._loaded.model_for(header.model), header.quality, len(grid))
             rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
@@ -221,7 +220,7 @@ class Codec:
             if Section.ALPHA in container.sections:
                 attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
                 assert picture.alpha is not None
-                picture.alpha = np.asarray(Image.fromarray(picture.alpha).reduce(8))
+                picture.alpha = _eighth(picture.alpha)
             return picture
 
     def salvage(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
@@ -316,6 +315,11 @@ def _decode_group(coder: GroupCoder, containers: Sequence[Container], index: int
         return coder.decode(streams, tile.height, tile.width)
     except FormatError as error:
         raise FormatError(f"{containers[0].group_name(index)}: {error}") from error
+
+
+def _eighth(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Means of 8x8 pixels of (H, W) or (H, W, 3)."""
+    return np.asarray(Image.fromarray(plane).reduce(8))
 
 
 def _alike(container: Container) -> tuple[Any, ...]:

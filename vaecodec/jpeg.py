@@ -88,19 +88,17 @@ def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
     luma = luma[np.argsort(-luma.var((1, 2)))[:BLOCKS]]
     basis = _dct()
     coefficients = (basis @ luma @ basis.T).reshape(-1, 64)
-    shares = {}
-    for quality in QUALITIES:
-        steps = np.float32(_standard_tables(quality)[0])
-        in_steps = coefficients[:, steps >= MIN_STEP] / steps[steps >= MIN_STEP]
-        told = np.abs(in_steps) >= 0.5
-        if (count := told.sum()) >= MIN_COUNT:
-            near = np.abs(in_steps - np.round(in_steps)) < 1 / 6
-            shares[quality] = (near & told).sum() / count
-    best = max(shares.values(), default=0)
-    if best < MIN_SHARE:
+    tables = _standard_tables()
+    steps = tables[:, None, 0].astype(np.float32)
+    in_steps = coefficients / steps
+    told = (np.abs(in_steps) >= 0.5) & (steps >= MIN_STEP)
+    near = told & (np.abs(in_steps - np.round(in_steps)) < 1 / 6)
+    count = told.sum((1, 2))
+    share = np.where(count >= MIN_COUNT, near.sum((1, 2)) / np.maximum(count, 1), 0)
+    if share.max() < MIN_SHARE:
         return None
-    # Steps of which the true ones are multiples fit as well.
-    return JpegOrigin(_standard_tables(min(q for q, share in shares.items() if share > best - 0.02)))
+    # Steps of which the true ones are multiples fit as well: the largest, those of the lowest quality, are meant.
+    return JpegOrigin(tables[np.argmax(share > share.max() - 0.02)].tolist())
 
 
 @cache
@@ -113,13 +111,16 @@ def _dct() -> NDArray[np.float32]:
 
 
 @cache
-def _standard_tables(quality: int) -> Tables:
-    """Those that libjpeg makes of the examples of ITU-T T.81, Annex K, for a quality."""
+def _standard_tables() -> NDArray[np.int64]:
+    """Those that libjpeg makes of the examples of ITU-T T.81, Annex K (which quality 50 has), for each of QUALITIES:
+    (qualities, 2, 64), luma and chroma."""
     buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=quality)
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=50)
     with Image.open(io.BytesIO(buffer.getvalue())) as image:
         assert isinstance(image, JpegImagePlugin.JpegImageFile)
-        return [list(table) for _, table in sorted(image.quantization.items())]
+        examples = np.array([table for _, table in sorted(image.quantization.items())])
+    percent = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in QUALITIES])
+    return ((examples * percent[:, None, None] + 50) // 100).clip(1, 255)
 
 
 def read_jpeg(data: bytes, width: int, height: int, gray: bool) -> NDArray[np.uint8]:
