@@ -57,15 +57,16 @@ def test_a_fresh_environment_with_numpy_2_and_without_torch(wheel: Path, tmp_pat
     programs = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
-    def run(program: str, *arguments: object) -> None:
+    def run(program: str, *arguments: object, folder: Path = tmp_path) -> None:
         command = [programs / program, *map(str, arguments)]
-        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
 
     run("python", "-m", "pip", "install", "-q", wheel)
     run("vaecodec", "encode", ROOT / "examples/hills.png", "hills.vaec", "--verify")
     run("vaecodec", "decode", "hills.vaec", "hills.png")
     run("python", "-c", FRESH)
+    run("python", "-m", "vaecodec", "models", folder=ROOT)  # Python prefers the clone it stands in
 
 
 def test_shipped_weights_stay_small() -> None:

@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
 
+_ABOVE = Path(__file__).parent.parent
+if (_ABOVE / "pyproject.toml").exists():
+    # Python run in a clone finds this folder before what pip has installed: cli and models lie beside it there.
+    __path__.append(str(_ABOVE))
+
 if TYPE_CHECKING:
     from PIL import Image
 
