@@ -72,6 +72,7 @@ def train(
         from vaecodec.training.grow import can_become
         from vaecodec.training.loop import Trainer, TrainOptions
         from vaecodec.training.memory import keep_freed_memory
+        from vaecodec.training.shapes import count_symbols, fit_mixtures
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
     keep_freed_memory()
@@ -120,7 +121,8 @@ def train(
         return
     output = output or run / "model.safetensors"
     rates = [point.z_bpp + point.y_bpp for point in validation.points]
-    export_model(trainer.vae, trainer.entropy, output, (rates[0], rates[-1]))
+    mixtures = fit_mixtures(count_symbols(trainer.vae, trainer.sampler))
+    export_model(trainer.vae, trainer.entropy, output, (rates[0], rates[-1]), mixtures)
     click.echo(f"{trainer.step} steps in {trainer.elapsed:.0f} s; {output}; validation:", err=True)
     for point, rate in zip(validation.points, rates, strict=True):
         click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from vaecodec.bitstream.coder import VALUE_LIMIT, Decoder, Encoder, SymbolTables, check_tables
-from vaecodec.bitstream.tables import TOTAL, PackedTables, gaussian_tables, hyper_tables, pack, quantise
+from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables, pack, quantise
 from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
 from vaecodec.errors import FormatError, ModelError
 
 
 @pytest.fixture(scope="module")
 def tables() -> SymbolTables:
-    return SymbolTables(gaussian_tables())
+    return SymbolTables(latent_tables(np.eye(SCALES)))
 
 
-def test_gaussian_tables_are_normalised_symmetric_and_reproduced_by_constriction() -> None:
-    packed = gaussian_tables()
+@pytest.mark.parametrize("mixtures", [np.eye(SCALES), np.full((SCALES, SCALES), 1 / SCALES)])
+def test_latent_tables_are_normalised_symmetric_and_reproduced_by_constriction(mixtures: np.ndarray) -> None:
+    packed = latent_tables(mixtures)
     assert len(packed) == SCALES
     for index in range(SCALES):
         counts = packed.table(index).astype(np.int64)

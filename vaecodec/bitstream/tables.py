@@ -6,6 +6,8 @@ Tables are stored packed, one after another, beside their radii.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -57,19 +59,30 @@ def pack(tables: list[np.ndarray]) -> PackedTables:
     return PackedTables(np.concatenate(tables).astype(np.uint32), radius)
 
 
-def gaussian_tables() -> PackedTables:
-    """Zero-mean Gaussians integrated over unit intervals, one table for each scale index."""
+def latent_radius(index: int) -> int:
+    """Radius of the table of a scale index."""
+    return math.ceil(7 * SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)) + 3
+
+
+@functools.cache
+def gaussian_masses(index: int, radius: int) -> np.ndarray:
+    """Zero-mean Gaussian of a scale index integrated over unit intervals: masses of 0..radius, each of both signs
+    together, and of all beyond (radius + 2,)."""
+    sigma = SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)
+    # Differences of upper tails stay accurate far out.
+    tails = [math.erfc((k - 0.5) / (sigma * math.sqrt(2))) for k in range(1, radius + 2)]
+    return np.array([1 - tails[0], *(a - b for a, b in itertools.pairwise(tails)), tails[-1]])
+
+
+def latent_tables(weights: np.ndarray) -> PackedTables:
+    """Tables of the latents, one for each scale index: index i has the mixture of the Gaussians of all scale indices
+    with weights[i]; weights (SCALES, SCALES), rows sum to 1. The identity stands for plain Gaussians."""
     tables = []
     for index in range(SCALES):
-        sigma = SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)
-        radius = math.ceil(7 * sigma) + 3
-
-        def upper_tail(x: float, sigma: float = sigma) -> float:
-            return 0.5 * math.erfc(x / (sigma * math.sqrt(2)))
-
-        # |k| keeps the difference of two tails accurate on both sides.
-        masses = [upper_tail(abs(k) - 0.5) - upper_tail(abs(k) + 0.5) for k in range(-radius, radius + 1)]
-        tables.append(quantise(np.array([*masses, 2 * upper_tail(radius + 0.5)])))
+        radius = latent_radius(index)
+        masses = sum(weights[index, i] * gaussian_masses(i, radius) for i in np.flatnonzero(weights[index]))
+        one_sided = masses[1:-1] / 2
+        tables.append(quantise(np.concatenate([one_sided[::-1], masses[:1], one_sided, masses[-1:]])))
     return pack(tables)
 
 

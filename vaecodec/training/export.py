@@ -9,8 +9,8 @@ import torch
 from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import check_tables
-from vaecodec.bitstream.tables import TOTAL, PackedTables, gaussian_tables, hyper_tables
-from vaecodec.config import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE
+from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables
+from vaecodec.config import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE, SCALES
 from vaecodec.errors import ModelError
 from vaecodec.files import write_whole
 from vaecodec.model.exact import ExactConv, quantise_weight
@@ -52,8 +52,17 @@ def _table_tensors(name: str, tables: PackedTables) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def export_model(vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[float, float] | None = None) -> None:
-    """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite."""
+def export_model(
+    vae: VAE,
+    entropy: EntropyModels,
+    path: Path,
+    bpp_range: tuple[float, float] | None = None,
+    mixtures: np.ndarray | None = None,
+) -> None:
+    """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite.
+
+    `mixtures` (SCALES, SCALES) from shapes.fit_mixtures give the tables of the latents their shapes; Gaussians without.
+    """
     vae.prior.check_bounds()
     tensors = _exact_tensors(vae)
     for name, parameter in vae.named_parameters():
@@ -61,7 +70,7 @@ def export_model(vae: VAE, entropy: EntropyModels, path: Path, bpp_range: tuple[
             tensors[name] = parameter.detach().cpu().contiguous().numpy().astype(np.float16)
             if not np.isfinite(tensors[name]).all():
                 raise ModelError(f"weight {name} is not finite in float16")
-    tensors |= _table_tensors("latent", gaussian_tables())
+    tensors |= _table_tensors("latent", latent_tables(np.eye(SCALES) if mixtures is None else mixtures))
     tensors |= _table_tensors("hyper", hyper_tables(entropy.hyper_probabilities().double().cpu().numpy()))
     for name, (dtype, shape) in expected_tensors(vae.config).items():
         assert (tensors[name].dtype, tensors[name].shape) == (dtype, shape), name
