@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from PIL import Image, features
 
 import vaecodec
 from vaecodec.benchmarks.learned import ARCHITECTURES, PREFIX, compressai_codec
+from vaecodec.effort import refinement_steps
 from vaecodec.errors import VaecodecError
 from vaecodec.runtime.store import load_model, shipped_models
 
@@ -102,22 +103,24 @@ class MozJpegCodec(PillowCodec):
 
 @dataclass(frozen=True)
 class VaecCodec:
-    """A shipped model, or a model file."""
+    """A shipped model, or a model file, at an effort."""
 
     name: str
     model: str
+    effort: int = 1
     qualities: tuple[float, ...] = (1, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100)
     timing_only = False
 
     @functools.cached_property
     def _codec(self) -> vaecodec.Codec:
-        return vaecodec.Codec(self.model, threads=1)
+        return vaecodec.Codec(self.model, threads=1, effort=self.effort)
 
     def version(self) -> str:
-        return f"vaecodec {vaecodec.__version__}, model {load_model(self.model).checksum[:16]}"
+        effort = f", effort {self.effort}" if self.effort > 1 else ""
+        return f"vaecodec {vaecodec.__version__}, model {load_model(self.model).checksum[:16]}{effort}"
 
     def missing(self) -> str | None:
-        return None
+        return None if self.effort == 1 or importlib.util.find_spec("torch") else "torch is not installed"
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         return self._codec.encode(pixels, quality)
@@ -159,11 +162,22 @@ def available() -> dict[str, Codec]:
     return {codec.name: codec for codec in codecs}
 
 
+def _with_effort(name: str, known: dict[str, Codec]) -> Codec | None:
+    """vaecodec-MODEL@EFFORT, at a third of the qualities: each takes long."""
+    plain, _, effort = name.partition("@")
+    codec = known.get(plain)
+    if not isinstance(codec, VaecCodec) or not effort.isdecimal():
+        return None
+    refinement_steps(int(effort))
+    return replace(codec, name=name, effort=int(effort), qualities=codec.qualities[::3])
+
+
 def find(name: str) -> Codec:
-    """The codec of that name; compressai-ARCHITECTURE[=CHECKPOINTS] too. Raises VaecodecError if there is none."""
+    """The codec of that name; vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS] too. Raises
+    VaecodecError if there is none."""
     known = available()
-    codec = known.get(name) or compressai_codec(name)
+    codec = known.get(name) or _with_effort(name, known) or compressai_codec(name)
     if codec is None:
-        others = f"{PREFIX}ARCHITECTURE[=CHECKPOINTS] with {', '.join(ARCHITECTURES)}"
+        others = f"vaecodec-MODEL@EFFORT, {PREFIX}ARCHITECTURE[=CHECKPOINTS] with {', '.join(ARCHITECTURES)}"
         raise VaecodecError(f"unknown {name!r}; there are {', '.join(known)}, {others}")
     return codec

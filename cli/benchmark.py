@@ -73,9 +73,9 @@ def run(
 ) -> None:
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, each process on one core.
 
-    compressai-ARCHITECTURE[=CHECKPOINTS] is a codec too: of a net of the CompressAI zoo the times, with checkpoints the
-    curve. Writes results.json, results.csv, plots and report.html into OUT. What was measured before comes from the
-    cache.
+    Codecs are also vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS]: of a net of the CompressAI zoo the
+    times, with checkpoints the curve. Writes results.json, results.csv, plots and report.html into OUT. What was
+    measured before comes from the cache.
     """
     try:
         from vaecodec.benchmarks import codecs, datasets, machine, measure, memory, plots, report, results

@@ -21,6 +21,7 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec
+from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
 from vaecodec.files import Source, is_folder
 from vaecodec.folders import SUFFIX, Task
 from vaecodec.picture import to_array, to_picture
@@ -47,6 +48,13 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     show_default=True,
     help="Images with a longer side are cut into tiles of this many pixels, coded independently of each other.",
 )
+@click.option(
+    "--effort",
+    type=click.IntRange(MIN_EFFORT, MAX_EFFORT),
+    default=MIN_EFFORT,
+    show_default=True,
+    help="Above 1, refine the latents of each image in 32 steps (2), 64 (3), ... 4096 (9): smaller, slow, needs torch.",
+)
 @folder_options
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @metadata_option
@@ -56,6 +64,7 @@ def encode(
     target: str | None,
     quality: float,
     tile: str,
+    effort: int,
     output: str | None,
     recursive: bool,
     jobs: int | None,
@@ -78,6 +87,7 @@ def encode(
     if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
+        options |= {"effort": effort}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
         return
     target = output_path(source, target, SUFFIX)
@@ -86,7 +96,7 @@ def encode(
     with Source(coded_source(source)) as opened:
         content, size = opened.read(0, opened.size), opened.size
     picture = to_picture(content, max_pixels)
-    codec = Codec(model, backend, device, threads, max_pixels, max_metadata, TILES[tile])
+    codec = Codec(model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort)
     with progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:

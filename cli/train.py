@@ -65,8 +65,8 @@ def train(
     try:
         import torch
 
+        from vaecodec.model.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.data import PictureStore
-        from vaecodec.training.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
         from vaecodec.training.grow import can_become

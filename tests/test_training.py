@@ -25,11 +25,11 @@ from tiny import TINY, tiny_options  # noqa: E402
 
 import vaecodec  # noqa: E402
 from vaecodec.cli.main import group  # noqa: E402
+from vaecodec.model.distortion import distortion  # noqa: E402
 from vaecodec.model.vae import VAE  # noqa: E402
 from vaecodec.runtime.store import read_model  # noqa: E402
 from vaecodec.runtime.torch import load_vae  # noqa: E402
 from vaecodec.training.data import CropSampler, PictureStore, centre_crops, is_validation  # noqa: E402
-from vaecodec.training.distortion import distortion  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
 from vaecodec.training.guard import Guard  # noqa: E402

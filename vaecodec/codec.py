@@ -24,6 +24,7 @@ from vaecodec.bitstream.container import (
     read_container,
     write_container,
 )
+from vaecodec.effort import refine_tile, refinement_steps
 from vaecodec.errors import BackendError, FormatError, ImageError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
@@ -49,7 +50,8 @@ class Codec:
     streams of it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or
     "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
-    fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one).
+    fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
+    of encoding: above 1 the latents of each image are refined in ever more steps (needs torch; seconds to hours).
     """
 
     def __init__(
@@ -62,14 +64,16 @@ class Codec:
         max_metadata: int = MAX_METADATA,
         tile_log2: int = TILE_LOG2,
         keep: bool = True,
+        effort: int = 1,
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
-        self._arguments |= {"keep": keep}
+        self._arguments |= {"keep": keep, "effort": effort}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
         self.keep = keep
+        self._steps = refinement_steps(effort)
         self.timing = Timing()
         self._loaded = Loaded(model, backend, device)
         self._workers = Workers(threads, parallel=backend != "torch" and device in (None, "cpu"))
@@ -119,8 +123,14 @@ class Codec:
         coder = self._coder(self.model, header.quality, len(header.grid))
         rgb = pictures[0].rgb[None] if len(pictures) == 1 else np.stack([picture.rgb for picture in pictures])
 
+        refiner = self._loaded.refiner(self._arguments["threads"]) if self._steps else None
+        # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
+        inner = progress if len(header.grid) == 1 else None
+
         def encode_tile(tile: int) -> list[Streams]:
-            return coder.encode(analyse_tile(coder, header.grid, tile, rgb))[0]
+            v = analyse_tile(coder, header.grid, tile, rgb)
+            refine = refiner and refine_tile(refiner, coder, header.grid, tile, rgb, self._steps, inner)
+            return coder.encode(v, refine)[0]
 
         tiles = self._workers.map(encode_tile, range(len(header.grid)), progress)
         parts = zip(pictures, zip(*tiles, strict=True), sections, strict=True)
@@ -143,7 +153,8 @@ class Codec:
         """
 
         def work(pictures: list[Picture]) -> list[bytes]:
-            return self._single.encode_pictures(pictures, quality)
+            # Refinement takes all cores itself.
+            return (self if self._steps else self._single).encode_pictures(pictures, quality)
 
         def encode(chunk: Sequence[Any]) -> list[bytes]:
             pictures = (to_picture(image, self.max_pixels) for image in chunk)

@@ -6,6 +6,7 @@ N images of equal size, or the same tile of each, go through the nets together.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from vaecodec.prior import Integers, Prior, split_slots
 from vaecodec.rate import RatePosition
 from vaecodec.runtime.nets import Float, Nets
 from vaecodec.runtime.store import ModelFile
+
+Refine = Callable[[Float, NDArray[np.int32]], Float]
+"""(normalised latents (N, M, h, w), their hyper symbols) -> better latents of that shape."""
 
 
 class Timing(dict[str, float]):
@@ -52,15 +56,19 @@ class GroupCoder:
         """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3), an eighth of the size, much quicker."""
         return self._nets.preview(v_hat)
 
-    def encode(self, v: Float) -> tuple[list[Streams], Integers]:
+    def encode(self, v: Float, refine: Refine | None = None) -> tuple[list[Streams], Integers]:
         """Normalised latents (N, M, h, w), h and w even -> streams of each image, and the quantised latents in
-        1/SYMBOL_UNIT symbol."""
+        1/SYMBOL_UNIT symbol. `refine` may exchange the latents once the hyper latents are chosen."""
         prior, timing, quantise = self.prior, self._timing, self.model.quantiser
         started = time.perf_counter()
         z = self._nets.hyper_analysis(_pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain
         z = np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
-        targets = split_slots(v * prior.symbol_gain)
         timing.add("hyper_analysis", started)
+        if refine:
+            started = time.perf_counter()
+            v = refine(v, z)
+            timing.add("refinement", started)
+        targets = split_slots(v * prior.symbol_gain)
 
         started = time.perf_counter()
         hyper_encoders, encoders = [Encoder() for _ in v], [Encoder() for _ in v]

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vaecodec.effort import load_refiner
 from vaecodec.errors import ModelError
 from vaecodec.runtime import load_nets
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile, load_model, load_model_for
+
+if TYPE_CHECKING:
+    from vaecodec.runtime.refine import Refiner
 
 
 class Loaded:
@@ -19,6 +24,7 @@ class Loaded:
         self._name, self._backend = name, (backend, device)
         self._nets: dict[tuple[bytes, int | None], Nets] = {}
         self._models: dict[bytes, ModelFile] = {}
+        self._refiner: Refiner | None = None
         self._lock = threading.Lock()
 
     @functools.cached_property
@@ -43,3 +49,10 @@ class Loaded:
             if (model.identity, threads) not in self._nets:
                 self._nets[model.identity, threads] = load_nets(model, *self._backend, threads)
             return self._nets[model.identity, threads]
+
+    def refiner(self, threads: int | None) -> Refiner:
+        """What refines the latents of the model to encode with."""
+        with self._lock:
+            if self._refiner is None:
+                self._refiner = load_refiner(self.model, self._backend[1], threads)
+            return self._refiner

@@ -8,8 +8,8 @@
 
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
 thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100, default 50),
-model (name or path), exif, icc_profile, xmp (default: those of the image; None: without). As everywhere in Pillow,
-pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way.
+effort (1 to 9, default 1), model (name or path), exif, icc_profile, xmp (default: those of the image; None: without).
+As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _UNLIMITED = 1 << 62
 _codecs: dict[Any, Codec] = {}
 
 
-def _codec(model: Any = None) -> Codec:
+def _codec(model: Any = None, effort: int = 1) -> Codec:
     """Models stay loaded."""
-    if model not in _codecs:
-        _codecs[model] = Codec(model, max_pixels=_UNLIMITED)
-    return _codecs[model]
+    if (model, effort) not in _codecs:
+        _codecs[model, effort] = Codec(model, max_pixels=_UNLIMITED, effort=effort)
+    return _codecs[model, effort]
 
 
 class VaecImageFile(ImageFile.ImageFile):
@@ -132,7 +132,8 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         picture.exif = _block(options, "exif", exif_of(image, EXIF_TAGS | {ExifTags.Base.Orientation}))
         picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
         picture.xmp = _block(options, "xmp", xmp_of(image))
-        fp.write(_codec(options.get("model")).encode_picture(picture, options.get("quality", 50)))
+        codec = _codec(options.get("model"), options.get("effort", 1))
+        fp.write(codec.encode_picture(picture, options.get("quality", 50)))
     except VaecodecError as error:
         raise OSError(str(error)) from error
 

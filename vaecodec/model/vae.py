@@ -7,6 +7,7 @@ Symbols: v * 2^gain(rate), what is rounded and coded. z: hyper latents; their sy
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -117,6 +118,10 @@ class VAE(nn.Module):
         """Gain from normalised latents to symbols (B, M, 1, 1)."""
         return interpolate_anchors(on_grid(self.gain), t).exp2()
 
+    def symbols_per_z(self, t: Tensor) -> Tensor:
+        """Gain from z to hyper symbols (B, Z, 1, 1)."""
+        return interpolate_anchors(on_grid(self.hyper_gain), t).exp2()
+
     def forward(self, x: Tensor, t: Tensor, autocast: bool = False) -> Prediction:
         """x (B, 3, H, W) RGB in [-0.5, 0.5], H and W multiples of 64; t (B,) anchors in [0, A-1].
 
@@ -129,18 +134,29 @@ class VAE(nn.Module):
             z = self.hyper_analysis(y * norm, t).float()
         gain = self.symbols_per_v(t)
         latents = y * norm * gain
-        hyper_gain = interpolate_anchors(on_grid(self.hyper_gain), t).exp2()
-        hyper_latents = clamp_ste(z * hyper_gain, -HYPER_LIMIT, HYPER_LIMIT)
+        hyper_latents = clamp_ste(z * self.symbols_per_z(t), -HYPER_LIMIT, HYPER_LIMIT)
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
-            y_hat, means, scales = self.context(latents, round_ste(hyper_latents), hyper_gain, gain, t)
+            features = self.features(round_ste(hyper_latents), t)
+            y_hat, means, scales = self.context(latents, features, gain, t)
             x_hat = self.synthesis(y_hat / gain, t).float()
         return Prediction(x_hat, latents, means, scales, hyper_latents, y_hat)
 
+    def features(self, z_hat: Tensor, t: Tensor) -> Tensor:
+        """Hyper symbols (B, Z, h/4, w/4) -> features (B, H, h, w) for the context steps, in levels."""
+        return self.prior.features(signed_levels(z_hat / self.symbols_per_z(t) * LEVELS_PER_UNIT + 0.5), t)
+
     def context(
-        self, latents: Tensor, z_hat: Tensor, hyper_gain: Tensor, gain: Tensor, t: Tensor
+        self,
+        latents: Tensor,
+        features: Tensor,
+        gain: Tensor,
+        t: Tensor,
+        rounding: Callable[[Tensor, int], Tensor] = lambda residual, step: round_ste(residual),
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the prior with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols."""
-        features = self.prior.features(signed_levels(z_hat / hyper_gain * LEVELS_PER_UNIT + 0.5), t)
+        """Run the context steps with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols.
+
+        `rounding` gets the residuals of a slot and the number of its step.
+        """
         gains = [slot[..., :1, :1] for slot in split_slots(gain.expand(-1, -1, 2, 2))]  # of one quad, for all quads
         decoded: list[Tensor] = []
         slots: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -150,7 +166,7 @@ class VAE(nn.Module):
             index = floor_clamp(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE, 0, SCALES - 1)
             scale = SCALE_MIN * torch.exp2(index / SCALES_PER_OCTAVE)
             # Index 0 says "certainly zero": the codec does not code such latents but takes their means.
-            y_hat = torch.where(index >= 1, round_ste(y - mean), 0) + mean
+            y_hat = torch.where(index >= 1, rounding(y - mean, step), 0) + mean
             slots.append((y_hat, mean, scale))
             if step < STEPS - 1:
                 decoded.append(signed_levels(y_hat * (LEVELS_PER_UNIT / g) + 0.5))

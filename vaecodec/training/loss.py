@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from vaecodec.config import ModelConfig
+from vaecodec.model.distortion import distortion, lambda_at
 from vaecodec.model.vae import Prediction
-from vaecodec.training.distortion import distortion
 
 WEIGHT_EXPONENT = -0.4
 """Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 makes all rates weigh the same (the loss grows as the square
@@ -33,12 +31,6 @@ class Loss:
     distortion: Tensor
 
 
-def anchors_to_lambda(config: ModelConfig, t: Tensor) -> Tensor:
-    """Lambda at fractional anchors t (B,): log-linear in t."""
-    step = np.log(config.lambda_max / config.lambda_min) / (config.anchors - 1)
-    return config.lambda_min * torch.exp(t * step)
-
-
 def rate_distortion(
     config: ModelConfig,
     x: Tensor,
@@ -55,7 +47,7 @@ def rate_distortion(
     """
     pixels = x.shape[2] * x.shape[3]
     error = distortion(metric, x, prediction.x_hat)
-    lambdas = anchors_to_lambda(config, t)
+    lambdas = lambda_at(config, t)
     weight = (lambdas / config.lambda_min) ** WEIGHT_EXPONENT
     z_bpp, y_bpp = z_bits / pixels, y_bits / pixels
     cost = weight * (hyper_weight * z_bpp + y_bpp + lambdas * error)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from vaecodec.config import ModelConfig
+from vaecodec.model.distortion import distortion
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import PictureStore, centre_crops
-from vaecodec.training.distortion import distortion
 from vaecodec.training.entropy import EntropyModels
 
 

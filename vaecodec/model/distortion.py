@@ -1,9 +1,13 @@
-"""The distortions that a model can be trained for (config.METRICS)."""
+"""The distortions that a model can be trained for (config.METRICS), and what they weigh against the rate."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from vaecodec.config import ModelConfig
 
 MS_SSIM_SHARE = 0.9
 """Share of MS-SSIM in the distortion called so. It hardly sees the mean of flat areas: a little of the squared error
@@ -30,3 +34,9 @@ def distortion(metric: str, x: Tensor, x_hat: Tensor) -> Tensor:
         seen.register_hook(lambda gradient: torch.nan_to_num(gradient, 0.0, 0.0, 0.0))
     similarity = ms_ssim(seen, x.float() + 0.5, data_range=1.0, size_average=False)
     return (1 - MS_SSIM_SHARE) * mse + MS_SSIM_SHARE * MS_SSIM_WEIGHT * (1 - similarity)
+
+
+def lambda_at(config: ModelConfig, t: Tensor) -> Tensor:
+    """Lambda at fractional anchors t (B,): log-linear in t. The loss is bits a pixel + lambda * distortion."""
+    step = math.log(config.lambda_max / config.lambda_min) / (config.anchors - 1)
+    return config.lambda_min * torch.exp(t * step)
