@@ -163,13 +163,13 @@ def available() -> dict[str, Codec]:
 
 
 def _with_effort(name: str, known: dict[str, Codec]) -> Codec | None:
-    """vaecodec-MODEL@EFFORT, at a third of the qualities: each takes long."""
+    """vaecodec-MODEL@EFFORT, at a fifth of the qualities: each takes long."""
     plain, _, effort = name.partition("@")
     codec = known.get(plain)
     if not isinstance(codec, VaecCodec) or not effort.isdecimal():
         return None
     refinement_steps(int(effort))
-    return replace(codec, name=name, effort=int(effort), qualities=codec.qualities[::3])
+    return replace(codec, name=name, effort=int(effort), qualities=codec.qualities[::5])
 
 
 def find(name: str) -> Codec:

@@ -29,6 +29,7 @@ OURS = f"vaecodec-{MODEL}"
 LABELS = {
     "jpeg-444": "JPEG 4:4:4", "jpeg-moz": "MozJPEG lossless", "jxl": "JPEG XL e7", "jpeg2000": "JPEG 2000",
     "webp": "WebP m6", "heic": "HEIC", "avif": "AVIF s6", "avif-444": "AVIF 4:4:4", **{f"vaecodec-{name}": f"vaecodec {name}" for name in shipped_models()},
+    "vaecodec-fast@4": "vaecodec fast, effort 4",
 }  # fmt: skip
 
 
@@ -163,6 +164,24 @@ def results_tiling() -> str:
     return table(["tile", "BD-rate", "PSNR at the borders"], rows)
 
 
+def results_effort() -> str:
+    effort = load("effort.json")
+    rows = [
+        [
+            str(row["effort"]),
+            str(row["steps"]),
+            *(f"{row[part]:+.1f} %" for part in ("bd_rate_percent", "low", "high")),
+            f"{row['encode_time_ratio']:.0f}",
+            f"{row['seconds_a_megapixel']:.1f} s",
+        ]
+        for row in effort["rows"]
+    ]
+    head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time, in times of effort 1", "a megapixel"]
+    return (
+        f"Model {effort['model']}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n{table(head, rows)}"
+    )
+
+
 def results_integrations() -> str:
     tests = {"Pillow:": "test_pillow", "folder": "test_folders", "preview": "test_tiles"}
     rows = []
@@ -228,7 +247,7 @@ SECTIONS = {
         for name in shipped_models()
     },
     "benchmarks/results/README.md": {
-        "large": results_large, "tiling": results_tiling, "torture": results_torture,
+        "large": results_large, "tiling": results_tiling, "effort": results_effort, "torture": results_torture,
         "integrations": results_integrations, "devices": results_devices,
     },
 }  # fmt: skip

@@ -217,3 +217,13 @@ def test_interrupted_runs_go_on(folder: Path, tmp_path: Path) -> None:
     more = measure.measure(measure.Work(folder / "a.png", "jpeg", (20, 50, 80), ("psnr",), tmp_path))
     assert more[:2] == first
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_model_at_an_effort_is_a_codec() -> None:
+    plain, refined = codecs.find("vaecodec-fast"), codecs.find("vaecodec-fast@3")
+    assert (refined.name, refined.effort) == ("vaecodec-fast@3", 3)
+    assert set(refined.qualities) < set(plain.qualities)
+    assert refined.version() != plain.version()
+    for name in ("vaecodec-fast@12", "vaecodec-fast@x", "vaecodec-fast@", "jpeg@3"):
+        with pytest.raises(VaecodecError):
+            codecs.find(name)

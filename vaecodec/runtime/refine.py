@@ -36,21 +36,61 @@ HOT, COLD = 0.5, 0.05
 LEAST_LIKELIHOOD = 1e-9
 
 
+class _GaussianBits(torch.autograd.Function):
+    """Written out, since half of a step would otherwise go into passes over small arrays."""
+
+    @staticmethod
+    def forward(ctx, residual: Tensor, scale: Tensor) -> Tensor:
+        magnitude = residual.abs()
+        upper, lower = (0.5 - magnitude).div_(scale), magnitude.add_(0.5).neg_().div_(scale)
+        likelihood = (torch.special.ndtr(upper) - torch.special.ndtr(lower)).clamp_(min=LEAST_LIKELIHOOD)
+        ctx.save_for_backward(residual, scale, upper, lower, likelihood)
+        return likelihood.log2().neg_()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        residual, scale, upper, lower, likelihood = ctx.saved_tensors
+        above, below = (x.square().mul_(-0.5).exp_() for x in (upper, lower))
+        # Derivatives of the likelihood are these densities over sqrt(2 pi) and the scale.
+        factor = (likelihood * scale).mul_(math.log(2) * math.sqrt(2 * math.pi)).reciprocal_().mul_(grad)
+        to_scale = (upper * above).sub_(lower * below).mul_(factor)
+        return above.sub_(below).mul_(factor).mul_(residual.sign()), to_scale
+
+
 def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
     """Bits of residuals, whole or not, under Gaussians of deviations `scale` integrated over unit intervals."""
-    magnitude = residual.abs()
-    upper, lower = (torch.special.ndtr((half - magnitude) / scale) for half in (0.5, -0.5))
-    return -torch.log2((upper - lower).clamp(min=LEAST_LIKELIHOOD))
+    return _GaussianBits.apply(residual, scale)
+
+
+class _SoftRound(torch.autograd.Function):
+    """Likewise. With `part` of the way to the upper neighbour behind it, a number goes there with the logit (atanh(part) -
+    atanh(1 - part)) / temperature; the choice is relaxed (Maddison, Mnih and Teh; Jang, Gu and Poole; both 2017) by
+    logistic noise, the difference of two Gumbel variables, at the same temperature."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, temperature: float, uniform: Tensor) -> Tensor:
+        floor = x.floor()
+        part = (x - floor).clamp_(1e-4, 1 - 1e-4)
+        rest = 1 - part
+        up, down = (1 + part).mul_(part), (1 + rest).mul_(rest)
+        noise = uniform.clamp_(1e-6, 1 - 1e-6).logit_()
+        weight = torch.log_(up.div_(down)).mul_(0.5 / temperature).add_(noise).div_(temperature).sigmoid_()
+        ctx.save_for_backward(part, weight)
+        ctx.temperature = temperature
+        return floor.add_(weight)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        part, weight = ctx.saved_tensors
+        square = part.square()
+        slope = (1 - square).reciprocal_().add_((2 * part).sub_(square).reciprocal_())
+        return slope.mul_(weight).mul_(1 - weight).mul_(grad).div_(ctx.temperature**2), None, None
 
 
 def soft_round(x: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """A random number between the integers around x (...), nearly one of them where `temperature` is low."""
-    floor = x.detach().floor()
-    part = (x - floor).clamp(1e-4, 1 - 1e-4)
-    noise = torch.rand(x.shape, generator=generator, device=x.device).clamp(1e-6, 1 - 1e-6)
-    # The difference of two Gumbel variables is logistic.
-    up = (torch.atanh(part) - torch.atanh(1 - part)) / temperature + torch.logit(noise)
-    return floor + torch.sigmoid(up / temperature)
+    uniform = torch.rand(x.shape, generator=generator, device=x.device)
+    return _SoftRound.apply(x, temperature, uniform)
 
 
 class Refiner:
@@ -114,7 +154,7 @@ class Refiner:
         if self._metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIZE:
             return v  # too small for its five scales
         t = torch.full((1,), rate.t, device=device)
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 255 - 0.5
+        x = torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float() / 255 - 0.5
         gain = vae.symbols_per_v(t)
         weight = lambda_at(vae.config, t) * height * width
 
@@ -125,7 +165,7 @@ class Refiner:
                 if temperature is None:
                     return residual.round()
                 soft = soft_round(residual, temperature, generator)
-                return torch.where(moving[step], soft, round_ste(residual))
+                return soft if moving is None else torch.where(moving[step], soft, round_ste(residual))
 
             with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16 and temperature is not None):
                 y_hat, means, scales = vae.context(y, features, gain, t, rounding)
@@ -135,7 +175,7 @@ class Refiner:
 
         mask = torch.zeros(v.shape, device=device, dtype=torch.bool)
         mask[(..., *free.slices)] = True
-        moving = split_slots(mask)
+        moving = None if mask.all() else split_slots(mask)
         generator = torch.Generator(device).manual_seed(0)
         with torch.no_grad():
             features = vae.features(torch.from_numpy(z).to(device).float(), t)[..., : v.shape[2], : v.shape[3]]
