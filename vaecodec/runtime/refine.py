@@ -63,9 +63,9 @@ def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
 
 
 class _SoftRound(torch.autograd.Function):
-    """Likewise. With `part` of the way to the upper neighbour behind it, a number goes there with the logit (atanh(part) -
-    atanh(1 - part)) / temperature; the choice is relaxed (Maddison, Mnih and Teh; Jang, Gu and Poole; both 2017) by
-    logistic noise, the difference of two Gumbel variables, at the same temperature."""
+    """Likewise. With `part` of the way to the upper neighbour behind it, a number goes there with the logit
+    (atanh(part) - atanh(1 - part)) / temperature; the choice is relaxed (Maddison, Mnih and Teh, 2017; Jang, Gu and
+    Poole, 2017) by logistic noise, the difference of two Gumbel variables, at the same temperature."""
 
     @staticmethod
     def forward(ctx, x: Tensor, temperature: float, uniform: Tensor) -> Tensor:
