@@ -32,7 +32,7 @@ def plot(rows: list[dict], path: Path) -> None:
     axes = figure.add_subplot()
     for name, label in (("bd_rate_percent", "all rates"), ("low", "lower half"), ("high", "upper half")):
         style = {"lw": 2} if name == "bd_rate_percent" else {"lw": 1, "ls": "--"}
-        axes.plot([row["steps"] for row in rows], [row[name] for row in rows], "o-", label=label, ms=4, **style)
+        axes.plot([row["steps"] for row in rows], [row[name] for row in rows], marker="o", label=label, ms=4, **style)
     axes.set_xscale("symlog", linthresh=32, base=2)
     axes.set_xticks([row["steps"] for row in rows])
     axes.set_xticklabels(f"{row['steps']}\n({row['effort']})" for row in rows)

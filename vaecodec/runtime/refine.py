@@ -29,9 +29,9 @@ from vaecodec.runtime.store import ModelFile
 from vaecodec.runtime.torch import load_vae
 from vaecodec.tiles import Rect
 
-LEARNING_RATE = 0.02
+LEARNING_RATE = 0.04
 """Of Adam, in symbols; falls to zero by half a cosine."""
-HOT, COLD = 0.5, 0.05
+HOT, COLD = 0.6, 0.15
 """Temperatures of the first and the last step."""
 LEAST_LIKELIHOOD = 1e-9
 
