@@ -17,6 +17,7 @@ STYLES = {codec: {"color": gray, "ls": style} for codec, (gray, style) in GRAYS.
 COLOURS = {"webp": "blue", "avif": "green", "avif-444": "olive", "jxl": "purple", "jpeg2000": "brown", "heic": "orange"}
 STYLES |= {codec: {"color": f"tab:{colour}", "lw": 1.3} for codec, colour in COLOURS.items()}
 OURS = {"lw": 2.4, "color": "tab:red"}
+OURS_REFINED = {"lw": 1.6, "color": "tab:red", "ls": "--"}
 OURS_FOR_STRUCTURE = {"lw": 2.0, "color": "tab:pink"}
 RIGHT = 2.5
 """Most bits per pixel that are shown."""
@@ -24,6 +25,8 @@ RIGHT = 2.5
 
 def _style(codec: str) -> dict:
     if codec.startswith("vaecodec"):
+        if "@" in codec:
+            return OURS_REFINED
         return OURS_FOR_STRUCTURE if codec.endswith("ms-ssim") else OURS
     return STYLES.get(codec, {"lw": 1.3})
 

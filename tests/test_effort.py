@@ -43,7 +43,6 @@ def test_effort_lowers_the_cost(photograph: np.ndarray, quality: float) -> None:
     pixels = np.ascontiguousarray(photograph[60:252, 130:386])
     plain, refined = (vaecodec.Codec(effort=effort, threads=1).encode(pixels, quality) for effort in (1, 3))
     assert cost(refined, pixels, quality) < 0.985 * cost(plain, pixels, quality)
-    assert len(refined) < len(plain)
     assert refined == vaecodec.Codec(effort=3, threads=1).encode(pixels, quality)
 
 
