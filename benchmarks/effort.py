@@ -33,7 +33,7 @@ def plot(rows: list[dict], path: Path) -> None:
     for name, label in (("bd_rate_percent", "all rates"), ("low", "lower half"), ("high", "upper half")):
         style = {"lw": 2} if name == "bd_rate_percent" else {"lw": 1, "ls": "--"}
         axes.plot([row["steps"] for row in rows], [row[name] for row in rows], marker="o", label=label, ms=4, **style)
-    axes.set_xscale("symlog", linthresh=32, base=2)
+    axes.set_xscale("symlog", linthresh=64, base=2)
     axes.set_xticks([row["steps"] for row in rows])
     axes.set_xticklabels(f"{row['steps']}\n({row['effort']})" for row in rows)
     axes.set_xlabel("steps of refinement (effort)")
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--cache", type=Path, help="folder of decoded pictures, as in a training run")
     parser.add_argument("--model", help="name or path [default: the shipped one]")
-    parser.add_argument("--efforts", default="1,2,3,4,5")
+    parser.add_argument("--efforts", default="1,2,3,4")
     parser.add_argument("--crops", type=int, default=4)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--out", type=Path)

@@ -1,4 +1,4 @@
-"""Real bytes against the bits that the model estimates (compressai's densities of training time).
+"""Real bytes against the bits that the model estimates: its tables for y, compressai's densities of training for z.
 
     python benchmarks/estimate.py ../shared/data/kodak --out benchmarks/results
 
@@ -20,6 +20,7 @@ from PIL import Image
 import vaecodec
 from vaecodec.bitstream.coder import Decoder
 from vaecodec.bitstream.container import Streams, read_container
+from vaecodec.bitstream.tables import TOTAL, PackedTables
 from vaecodec.config import HYPER_LIMIT, SCALE_MIN, SCALES_PER_OCTAVE, SYMBOL_UNIT
 from vaecodec.files import Source
 from vaecodec.model.vae import VAE
@@ -31,11 +32,14 @@ from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.export import warm_start
 
 
-def gaussian_bits(entropy: EntropyModels, symbols: np.ndarray, index: np.ndarray) -> float:
-    """Bits of zero-mean symbols with scale indices under the conditional Gaussians of training."""
-    scales = torch.from_numpy(SCALE_MIN * 2 ** (index.astype(np.float32) / SCALES_PER_OCTAVE))
-    _, likelihood = entropy.gaussian(torch.from_numpy(symbols.astype(np.float32)), scales, training=False)
-    return float(-likelihood.log2().sum())
+def latent_bits(tables: PackedTables, symbols: np.ndarray, index: np.ndarray) -> float:
+    """Bits of symbols with scale indices by the probabilities of their tables; none where the index is 0."""
+    coded = index > 0
+    symbols, index = symbols[coded].astype(np.int64), index[coded]
+    radius = tables.radius[index].astype(np.int64)
+    outlier = np.abs(symbols) > radius
+    counts = tables.counts[tables.starts[index] + np.where(outlier, 2 * radius + 1, symbols + radius)]
+    return float(-np.log2(counts / TOTAL).sum() + 16 * outlier.sum())
 
 
 def hyper_bits(entropy: EntropyModels, symbols: np.ndarray, anchor: int) -> float:
@@ -62,7 +66,7 @@ def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate
     def count(step: int, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         nonlocal bits
         symbols = (slots[step] - mean) // SYMBOL_UNIT
-        bits += gaussian_bits(entropy, symbols, index)
+        bits += latent_bits(model.latent_tables.packed, symbols, index)
         return symbols
 
     prior.code(prior.features(z[None], height, width), count)
@@ -70,15 +74,16 @@ def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate
 
 
 @torch.no_grad()
-def forward_bytes(vae: VAE, entropy: EntropyModels, pixels: np.ndarray, rate: RatePosition) -> float:
+def forward_bytes(
+    vae: VAE, entropy: EntropyModels, tables: PackedTables, pixels: np.ndarray, rate: RatePosition
+) -> float:
     """Estimated bytes of one image (H, W, 3), H and W multiples of 64, by the forward pass of training."""
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
     prediction = vae(x, torch.tensor([rate.t], dtype=torch.float32))
-    # The codec does not code latents of the smallest scale: their symbols are zero whatever they were.
-    latents = torch.where(prediction.scales > SCALE_MIN * 1.01, prediction.latents, prediction.means)
-    _, likelihood = entropy.gaussian(latents, prediction.scales, prediction.means, training=False)
+    index = torch.round(torch.log2(prediction.scales / SCALE_MIN) * SCALES_PER_OCTAVE).long().numpy()
+    y_bits = latent_bits(tables, torch.round(prediction.y_hat - prediction.means).numpy(), index)
     z = prediction.hyper_latents[0].round().numpy()
-    return (float(-likelihood.log2().sum()) + hyper_bits(entropy, z, rate.nearest)) / 8
+    return (y_bits + hyper_bits(entropy, z, rate.nearest)) / 8
 
 
 def main() -> None:
@@ -105,7 +110,7 @@ def main() -> None:
                 if name == "coded":
                     estimate = coded_bytes(codec, entropy, data, rate)
                 else:
-                    estimate = forward_bytes(vae, entropy, pixels, rate)
+                    estimate = forward_bytes(vae, entropy, codec.model.latent_tables.packed, pixels, rate)
                 row |= {f"{name}_bytes": real, f"{name}_percent": (real / estimate - 1) * 100}
             rows.append(row)
         print(

@@ -29,7 +29,7 @@ OURS = f"vaecodec-{MODEL}"
 LABELS = {
     "jpeg-444": "JPEG 4:4:4", "jpeg-moz": "MozJPEG lossless", "jxl": "JPEG XL e7", "jpeg2000": "JPEG 2000",
     "webp": "WebP m6", "heic": "HEIC", "avif": "AVIF s6", "avif-444": "AVIF 4:4:4", **{f"vaecodec-{name}": f"vaecodec {name}" for name in shipped_models()},
-    "vaecodec-fast@5": "vaecodec fast, effort 5",
+    "vaecodec-fast@3": "vaecodec fast, effort 3",
 }  # fmt: skip
 
 

@@ -41,9 +41,9 @@ def cost(data: bytes, pixels: np.ndarray, quality: float) -> float:
 @pytest.mark.parametrize("quality", [20, 70])
 def test_effort_lowers_the_cost(photograph: np.ndarray, quality: float) -> None:
     pixels = np.ascontiguousarray(photograph[60:252, 130:386])
-    plain, refined = (vaecodec.Codec(effort=effort, threads=1).encode(pixels, quality) for effort in (1, 3))
+    plain, refined = (vaecodec.Codec(effort=effort, threads=1).encode(pixels, quality) for effort in (1, 2))
     assert cost(refined, pixels, quality) < 0.985 * cost(plain, pixels, quality)
-    assert refined == vaecodec.Codec(effort=3, threads=1).encode(pixels, quality)
+    assert refined == vaecodec.Codec(effort=2, threads=1).encode(pixels, quality)
 
 
 @pytest.mark.parametrize("size", [(33, 70), (1, 1)])
@@ -59,7 +59,7 @@ def test_any_size_and_gray(photograph: np.ndarray, size: tuple[int, int]) -> Non
 
 def test_tiles_are_refined_without_seams(photograph: np.ndarray) -> None:
     pixels = np.ascontiguousarray(photograph[:384])
-    plain, refined = (vaecodec.Codec(effort=effort, tile_log2=8, threads=2).encode(pixels, 40) for effort in (1, 3))
+    plain, refined = (vaecodec.Codec(effort=effort, tile_log2=8, threads=2).encode(pixels, 40) for effort in (1, 2))
     assert cost(refined, pixels, 40) < 0.99 * cost(plain, pixels, 40)
     # On both sides of the line where the tiles meet nothing may change that a decoder sees.
     seam = np.s_[:, 256 - 32 : 256 + 32]
@@ -88,7 +88,7 @@ def test_other_efforts_are_refused(effort: object) -> None:
 
 
 def test_steps_double() -> None:
-    assert [refinement_steps(effort) for effort in (1, 2, 3, 9)] == [0, 32, 64, 4096]
+    assert [refinement_steps(effort) for effort in (1, 2, 3, 9)] == [0, 64, 128, 8192]
 
 
 def test_command_and_pillow_take_it(tmp_path: Path, photograph: np.ndarray) -> None:
@@ -112,7 +112,7 @@ def test_ms_ssim_models_are_refined_for_ms_ssim(photograph: np.ndarray) -> None:
     ms_ssim = pytest.importorskip("pytorch_msssim").ms_ssim
     pixels = np.ascontiguousarray(photograph[60:268, 130:354])
     sizes, scores = [], []
-    for effort in (1, 3):
+    for effort in (1, 2):
         codec = vaecodec.Codec("fast-ms-ssim", effort=effort, threads=1)
         data = codec.encode(pixels, 30)
         images = (torch.from_numpy(a.copy()).permute(2, 0, 1)[None].float() for a in (pixels, codec.decode_array(data)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaecodec.runtime.refine import Refiner
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
-FIRST_STEPS = 32
+FIRST_STEPS = 64
 """Steps of effort 2; each further level has twice as many. Effort 1 takes the latents as the analysis makes them."""
 
 
