@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # steady on a busy machine
 
 import vaecodec  # noqa: E402
 import vaecodec.pillow  # noqa: E402
@@ -58,8 +59,8 @@ def test_any_size_and_gray(photograph: np.ndarray, size: tuple[int, int]) -> Non
 
 
 def test_tiles_are_refined_without_seams(photograph: np.ndarray) -> None:
-    pixels = np.ascontiguousarray(photograph[:384])
-    plain, refined = (vaecodec.Codec(effort=effort, tile_log2=8, threads=2).encode(pixels, 40) for effort in (1, 2))
+    pixels = np.ascontiguousarray(photograph[100:356])
+    plain, refined = (vaecodec.Codec(effort=effort, tile_log2=8, threads=1).encode(pixels, 40) for effort in (1, 2))
     assert cost(refined, pixels, 40) < 0.99 * cost(plain, pixels, 40)
     # On both sides of the line where the tiles meet nothing may change that a decoder sees.
     seam = np.s_[:, 256 - 32 : 256 + 32]
