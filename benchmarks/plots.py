@@ -110,6 +110,7 @@ def speed(result: dict, metric: str, out: Path) -> None:
         axes.annotate(codec, (x, y), xytext=(5, -12 if near else 4), textcoords="offset points", fontsize=8)
         labelled.append((x, y))
     label = f"BD-rate ({LABELS[metric].split(',')[0]}) against {result['anchor']}, %"
+    axes.margins(y=0.1)  # room for the labels of the outermost
     axes.set(xscale="log", xlabel="megapixels decoded a second, one core", ylabel=label, title=_subject(result))
     axes.grid(alpha=0.3, which="both")
     _save(figure, out / "speed")
