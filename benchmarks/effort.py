@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--model", help="name or path [default: the shipped one]")
     parser.add_argument("--efforts", default="1,2,3,4")
     parser.add_argument("--crops", type=int, default=4)
-    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ import vaecodec
 from vaecodec.bitstream.coder import Decoder
 from vaecodec.bitstream.container import Streams, read_container
 from vaecodec.bitstream.tables import TOTAL, PackedTables
-from vaecodec.config import HYPER_LIMIT, SCALE_MIN, SCALES_PER_OCTAVE, SYMBOL_UNIT
+from vaecodec.config import HYPER_LIMIT, SYMBOL_UNIT
 from vaecodec.files import Source
 from vaecodec.model.vae import VAE
 from vaecodec.prior import Prior, split_slots
@@ -80,8 +80,7 @@ def forward_bytes(
     """Estimated bytes of one image (H, W, 3), H and W multiples of 64, by the forward pass of training."""
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
     prediction = vae(x, torch.tensor([rate.t], dtype=torch.float32))
-    index = torch.round(torch.log2(prediction.scales / SCALE_MIN) * SCALES_PER_OCTAVE).long().numpy()
-    y_bits = latent_bits(tables, torch.round(prediction.y_hat - prediction.means).numpy(), index)
+    y_bits = latent_bits(tables, prediction.symbols.numpy(), prediction.scale_index.numpy())
     z = prediction.hyper_latents[0].round().numpy()
     return (y_bits + hyper_bits(entropy, z, rate.nearest)) / 8
 

@@ -86,8 +86,8 @@ def train(
         if config and not can_become(model.config, CONFIGS[config]):
             raise VaecodecError(f"{init} cannot become {config}, whose sizes are others: leave out --config")
     model_config = CONFIGS[config or "fast"] if config or not model else model.config
-    if metric != "mse" and not model_config.name.endswith(metric):
-        model_config = dataclasses.replace(model_config, name=f"{model_config.name}-{metric}")
+    name = model_config.name.removesuffix(f"-{model_config.metric}") + (f"-{metric}" if metric != "mse" else "")
+    model_config = dataclasses.replace(model_config, name=name)
     anchors = model_config.anchors
     if metric == "ms-ssim" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
         raise VaecodecError(f"ms-ssim needs crops of at least {MS_SSIM_MIN_SIZE} pixels")

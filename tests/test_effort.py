@@ -157,3 +157,14 @@ def test_gradients_are_those_of_the_functions() -> None:
 
     inside = (residual.detach().floor() + 0.1 + 0.8 * torch.rand(50, dtype=torch.float64)).requires_grad_()
     assert torch.autograd.gradcheck(rounded, (inside,))
+
+
+def test_encoding_and_decoding_share_one_codec(photograph: np.ndarray) -> None:
+    vaecodec._codec.cache_clear()
+    vaecodec.decode(vaecodec.encode(photograph[:64, :64]))
+    assert vaecodec._codec.cache_info().currsize == 1
+
+
+def test_the_name_of_a_model_says_what_it_was_trained_for() -> None:
+    assert load_model("fast").config.metric == "mse"
+    assert load_model("fast-ms-ssim").config.metric == "ms-ssim"

@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _codec(model: str | Path | None, effort: int = 1) -> Codec:
+def _codec(model: str | Path | None, effort: int) -> Codec:
     return __getattr__("Codec")(model, effort=effort)
 
 
@@ -56,4 +56,4 @@ def encode(image: Any, quality: float = 50, model: str | Path | None = None, eff
 
 def decode(source: Any, model: str | Path | None = None) -> Image.Image:
     """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode."""
-    return _codec(model).decode(source)
+    return _codec(model, 1).decode(source)

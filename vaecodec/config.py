@@ -104,6 +104,11 @@ class ModelConfig:
             raise ModelError("model configuration: inconsistent sizes")
 
     @property
+    def metric(self) -> str:
+        """The distortion that the model is trained for, one of METRICS: its name ends with it, but for mse."""
+        return next((metric for metric in METRICS if self.name.endswith(f"-{metric}")), "mse")
+
+    @property
     def lambdas(self) -> list[float]:
         """Rate-distortion trade-off of each anchor on CompressAI's scale: loss = bpp + lambda * 255^2 * MSE."""
         ratio = (self.lambda_max / self.lambda_min) ** (1 / (self.anchors - 1))

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.config import PATCH
-from vaecodec.errors import BackendError, VaecodecError
+from vaecodec.errors import VaecodecError
 from vaecodec.group import GroupCoder, Refine
 from vaecodec.runtime.nets import Float
-from vaecodec.runtime.store import ModelFile
 from vaecodec.tiles import Rect, TileGrid
 
 if TYPE_CHECKING:
@@ -28,15 +27,6 @@ def refinement_steps(effort: int) -> int:
     if isinstance(effort, bool) or not isinstance(effort, int) or not MIN_EFFORT <= effort <= MAX_EFFORT:
         raise VaecodecError(f"effort must be a whole number from {MIN_EFFORT} to {MAX_EFFORT}, not {effort}")
     return FIRST_STEPS << (effort - 2) if effort > 1 else 0
-
-
-def load_refiner(model: ModelFile, device: str | None, threads: int | None) -> Refiner:
-    """Raises BackendError where there is no torch, or not that device."""
-    try:
-        from vaecodec.runtime.refine import Refiner
-    except ImportError as error:
-        raise BackendError("an effort above 1 needs torch: pip install 'vaecodec[torch]'") from error
-    return Refiner(model, device or "cpu", threads)
 
 
 def refine_tile(
@@ -67,6 +57,16 @@ def refine_tile(
         if free.height <= 0 or free.width <= 0:
             return v
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
-        return refiner(rgb[(slice(None), *seen.slices)], area, v, free, z, coder.rate, steps, progress)
+        images = []
+        for number, pixels in enumerate(rgb):
+
+            def report(share: float, number: int = number) -> None:
+                if progress:
+                    progress((number + share) / len(rgb))
+
+            image = pixels[seen.slices], area, v[number], free, z[number]
+            with refiner.lock:
+                images.append(refiner(*image, coder.rate, steps, report))
+        return np.stack(images)
 
     return refine

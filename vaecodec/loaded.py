@@ -7,9 +7,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaecodec.effort import load_refiner
 from vaecodec.errors import ModelError
-from vaecodec.runtime import load_nets
+from vaecodec.runtime import load_nets, load_refiner
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile, load_model, load_model_for
 

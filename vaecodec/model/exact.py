@@ -102,12 +102,22 @@ class _Product(torch.autograd.Function):
         return to_x, to_weight, grad.sum(-2) if ctx.has_bias else None, None
 
 
+def _gradients_are_reduced(device: str) -> bool:
+    """Whether gradients may be of lower precision: where there are any, under autocast."""
+    if not torch.is_grad_enabled():
+        return False
+    try:
+        return torch.is_autocast_enabled(device)
+    except TypeError:  # torch before 2.4
+        return torch.is_autocast_cpu_enabled() if device == "cpu" else torch.is_autocast_enabled()
+
+
 def exact_product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias: (..., N, O) from x (..., N, I), weight (..., O, I), bias (..., O); `...` is one axis or none.
 
     In float32, which holds the integers exactly; under autocast only the gradients are of lower precision."""
-    reduced = torch.is_grad_enabled() and torch.is_autocast_enabled(x.device.type)
-    return _Product.apply(x, weight, bias, torch.bfloat16 if reduced else torch.float32)
+    dtype = torch.bfloat16 if _gradients_are_reduced(x.device.type) else torch.float32
+    return _Product.apply(x, weight, bias, dtype)
 
 
 def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -64,6 +64,16 @@ class Prediction:
     hyper_latents: Tensor
     y_hat: Tensor
 
+    @property
+    def symbols(self) -> Tensor:
+        """What is coded (B, M, h, w), whole numbers in float32."""
+        return torch.round(self.y_hat - self.means)
+
+    @property
+    def scale_index(self) -> Tensor:
+        """Tables that they are coded with (B, M, h, w), int64."""
+        return torch.round(torch.log2(self.scales / SCALE_MIN) * SCALES_PER_OCTAVE).long()
+
 
 class VAE(nn.Module):
     """Variable-rate VAE with an exact hyperprior and space-channel context."""

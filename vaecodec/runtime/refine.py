@@ -22,11 +22,10 @@ from vaecodec.errors import BackendError
 from vaecodec.model.distortion import MS_SSIM_MIN_SIZE, distortion, lambda_at
 from vaecodec.model.exact import round_ste
 from vaecodec.model.prior import split_slots
-from vaecodec.model.vae import VAE
 from vaecodec.rate import RatePosition
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
-from vaecodec.runtime.torch import load_vae
+from vaecodec.runtime.torch import load_vae_on
 from vaecodec.tiles import Rect
 
 LEARNING_RATE = 0.04
@@ -94,21 +93,17 @@ def soft_round(x: Tensor, temperature: float, generator: torch.Generator) -> Ten
 
 
 class Refiner:
-    """Refines latents with the nets of a model; one image at a time, which takes all cores."""
+    """Refines latents with the nets of a model, one image at a time (`lock`): each takes all cores and much memory."""
 
     def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        try:
-            self._vae: VAE = load_vae(model).to(torch.device(device)).requires_grad_(False)
-        except (RuntimeError, AssertionError) as error:
-            raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
-        self._metric = "ms-ssim" if model.config.name.endswith("ms-ssim") else "mse"
+        self._vae = load_vae_on(model, device, threads).requires_grad_(False)
+        self._metric = model.config.metric
         if self._metric == "ms-ssim" and not importlib.util.find_spec("pytorch_msssim"):
             raise BackendError("refining latents for MS-SSIM needs pytorch-msssim: pip install 'vaecodec[train]'")
         # Only where the processor has instructions for it is bfloat16 quicker.
-        self._bf16 = device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        self._lock = threading.Lock()
+        mkldnn = torch.backends.mkldnn.is_available()
+        self._bf16 = device != "cpu" or (mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        self.lock = threading.Lock()
 
     def __call__(
         self,
@@ -119,42 +114,19 @@ class Refiner:
         z: NDArray[np.int32],
         rate: RatePosition,
         steps: int,
-        progress: Callable[[float], None] | None = None,
-    ) -> Float:
-        """Normalised latents v (N, M, h, w) and their hyper symbols z (N, Z, ceil(h/4), ceil(w/4)) -> other v.
-
-        pixels (N, H, W, 3): those whose distortion counts, `area` of what v decodes to; free: positions whose latents
-        may move.
-        """
-        parts = []
-        for number in range(len(v)):
-            at = slice(number, number + 1)
-
-            def report(share: float, number: int = number) -> None:
-                if progress:
-                    progress((number + share) / len(v))
-
-            with self._lock:
-                parts.append(self._refine(pixels[at], area, v[at], free, z[at], rate, steps, report))
-        return np.concatenate(parts)
-
-    def _refine(
-        self,
-        pixels: NDArray[np.uint8],
-        area: Rect,
-        v: Float,
-        free: Rect,
-        z: NDArray[np.int32],
-        rate: RatePosition,
-        steps: int,
         report: Callable[[float], None],
     ) -> Float:
-        vae, device = self._vae, self._vae.norm.device
-        height, width = pixels.shape[1:3]
-        if self._metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIZE:
+        """Normalised latents v (M, h, w) and their hyper symbols z (Z, ceil(h/4), ceil(w/4)) -> other v.
+
+        pixels (H, W, 3): those whose distortion counts, `area` of what v decodes to; free: positions whose latents may
+        move; report: called with the share of the steps that is done.
+        """
+        if self._metric == "ms-ssim" and min(pixels.shape[:2]) < MS_SSIM_MIN_SIZE:
             return v  # too small for its five scales
+        vae, device = self._vae, self._vae.norm.device
+        height, width = pixels.shape[:2]
         t = torch.full((1,), rate.t, device=device)
-        x = torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float() / 255 - 0.5
+        x = torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255 - 0.5
         gain = vae.symbols_per_v(t)
         weight = lambda_at(vae.config, t) * height * width
 
@@ -173,13 +145,13 @@ class Refiner:
             bits = gaussian_bits(y_hat - means, scales).sum()
             return bits + weight * distortion(self._metric, x, x_hat).sum()
 
-        mask = torch.zeros(v.shape, device=device, dtype=torch.bool)
+        mask = torch.zeros((1, *v.shape), device=device, dtype=torch.bool)
         mask[(..., *free.slices)] = True
         moving = None if mask.all() else split_slots(mask)
         generator = torch.Generator(device).manual_seed(0)
         with torch.no_grad():
-            features = vae.features(torch.from_numpy(z).to(device).float(), t)[..., : v.shape[2], : v.shape[3]]
-            start = torch.from_numpy(v).to(device) * gain
+            features = vae.features(torch.from_numpy(z[None]).to(device).float(), t)[..., : v.shape[1], : v.shape[2]]
+            start = torch.from_numpy(v[None]).to(device) * gain
             before = cost(start)
         y = start.clone().requires_grad_()
         optimizer = torch.optim.Adam([y], LEARNING_RATE)
@@ -192,4 +164,4 @@ class Refiner:
             report((step + 1) / steps)
         with torch.no_grad():
             better = cost(y) < before
-            return ((y if better else start) / gain).cpu().numpy()
+            return ((y if better else start) / gain)[0].cpu().numpy()

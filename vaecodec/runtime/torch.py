@@ -36,17 +36,22 @@ def load_vae(model: ModelFile) -> VAE:
     return vae.eval().to(memory_format=torch.channels_last)
 
 
+def load_vae_on(model: ModelFile, device: str, threads: int | None) -> VAE:
+    """The model on a device, with so many threads for torch; raises BackendError if torch cannot use the device."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        return load_vae(model).to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
+
+
 class TorchNets:
     """Implements Nets on a torch device."""
 
     def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        try:
-            self._device = torch.device(device)
-            self._vae = load_vae(model).to(self._device)
-        except (RuntimeError, AssertionError) as error:
-            raise BackendError(f"torch cannot use device {device!r}: {error}".splitlines()[0]) from error
+        self._vae = load_vae_on(model, device, threads)
+        self._device = self._vae.norm.device
         if self._device.type != "cpu":
             check_exact(self, TorchNets(model), model)
 

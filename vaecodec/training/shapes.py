@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vaecodec.bitstream.tables import gaussian_masses, latent_radius
-from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
+from vaecodec.config import SCALES
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import CropSampler
 from vaecodec.training.validate import to_batch
@@ -34,8 +34,7 @@ def count_symbols(vae: VAE, sampler: CropSampler, batches: int = 32, size: int =
         x = to_batch(sampler.batch(8, size), device)
         t = (torch.arange(8, device=device) + (batch + 0.5) / batches) / 8 * (anchors - 1)
         prediction = vae(x, t)
-        index = torch.round(torch.log2(prediction.scales / SCALE_MIN) * SCALES_PER_OCTAVE).long()
-        magnitude = torch.round((prediction.y_hat - prediction.means).abs()).long().clamp(max=LARGEST + 1)
+        index, magnitude = prediction.scale_index, prediction.symbols.abs().long().clamp(max=LARGEST + 1)
         places = (index * (LARGEST + 2) + magnitude)[index > 0]  # index 0 is not coded
         counts += torch.bincount(places, minlength=counts.size).cpu().numpy().reshape(counts.shape)
     vae.train()

@@ -96,7 +96,7 @@ def _curve(
         psnr = 10 * torch.log10(255**2 / distortion("mse", x, decoded).clamp(min=1e-3))
         error = distortion(metric, x, decoded).clamp(min=1e-3).log()
         rows.append(torch.stack([z_bits / pixels, y_bits / pixels, psnr, error], 1))
-        used |= ((prediction.y_hat - prediction.means).abs() > 0.5).flatten(2).any(2)
+        used |= (prediction.symbols != 0).flatten(2).any(2)
         channel_bpp += entropy.latent_bits(prediction) / (len(crops) * pixels)
     means = torch.stack(rows).mean(0)
     means[:, 3] = means[:, 3].exp()
