@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -60,5 +61,8 @@ class World:
         return nn.parallel.DistributedDataParallel(module, device_ids=gpus)
 
     def leave(self) -> None:
+        """End the group and its threads, which in a process that exits could still need the interpreter and abort it;
+        nothing that `parallel` returned may be in use any more."""
         if self.size > 1:
+            gc.collect()
             dist.destroy_process_group()

@@ -194,6 +194,7 @@ class Trainer:
                 if self.elapsed - validated > options.validate_minutes * 60:
                     validated = self.elapsed
                     self._validate(guard)
+        self.objective = self.modules
         self.save()
         validation = self._validate(guard)
         if not guard.last_is_best and self.best_path.exists():
