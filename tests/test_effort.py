@@ -149,7 +149,7 @@ def test_soft_rounding_is_nearly_whole_when_cold_and_stays_between_its_neighbour
 def test_gradients_are_those_of_the_functions() -> None:
     generator = torch.Generator().manual_seed(2)
     residual = (4 * torch.rand(50, generator=generator, dtype=torch.float64) - 2).requires_grad_()
-    scale = (0.3 + torch.rand(50, generator=generator, dtype=torch.float64)).requires_grad_()
+    scale = 0.3 + torch.rand(50, generator=generator, dtype=torch.float64)
     assert torch.autograd.gradcheck(gaussian_bits, (residual, scale))
 
     def rounded(x: torch.Tensor) -> torch.Tensor:

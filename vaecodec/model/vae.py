@@ -7,7 +7,6 @@ Symbols: v * 2^gain(rate), what is rounded and coded. z: hyper latents; their sy
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -155,18 +154,8 @@ class VAE(nn.Module):
         """Hyper symbols (B, Z, h/4, w/4) -> features (B, H, h, w) for the context steps, in levels."""
         return self.prior.features(signed_levels(z_hat / self.symbols_per_z(t) * LEVELS_PER_UNIT + 0.5), t)
 
-    def context(
-        self,
-        latents: Tensor,
-        features: Tensor,
-        gain: Tensor,
-        t: Tensor,
-        rounding: Callable[[Tensor, int], Tensor] = lambda residual, step: round_ste(residual),
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the context steps with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols.
-
-        `rounding` gets the residuals of a slot and the number of its step.
-        """
+    def context(self, latents: Tensor, features: Tensor, gain: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the context steps with fake quantisation: (y_hat, means, scales), all (B, M, h, w) in symbols."""
         gains = [slot[..., :1, :1] for slot in split_slots(gain.expand(-1, -1, 2, 2))]  # of one quad, for all quads
         decoded: list[Tensor] = []
         slots: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -176,7 +165,7 @@ class VAE(nn.Module):
             index = floor_clamp(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE, 0, SCALES - 1)
             scale = SCALE_MIN * torch.exp2(index / SCALES_PER_OCTAVE)
             # Index 0 says "certainly zero": the codec does not code such latents but takes their means.
-            y_hat = torch.where(index >= 1, rounding(y - mean, step), 0) + mean
+            y_hat = torch.where(index >= 1, round_ste(y - mean), 0) + mean
             slots.append((y_hat, mean, scale))
             if step < STEPS - 1:
                 decoded.append(signed_levels(y_hat * (LEVELS_PER_UNIT / g) + 0.5))

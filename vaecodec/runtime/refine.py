@@ -3,7 +3,8 @@
 What the analysis makes of an image is good on average, not the best for this image. Here every latent is drawn to the
 integer below or above it with a probability that grows as one of them comes near, at a temperature that falls
 (stochastic Gumbel annealing: Yang, Bamler and Mandt, "Improving Inference for Neural Image Compression", NeurIPS 2020),
-while Adam moves it. The hyper latents stay: moved along, they gained less. Decoders know nothing of it.
+while Adam moves it. The hyper latents stay: moved along, they gained less. Means and scales are taken for constant and
+computed anew every few steps: their gradients, more than half of the work, gained nothing. Decoders know nothing of it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaecodec.config import SCALE_MIN
 from vaecodec.errors import BackendError
 from vaecodec.model.distortion import MS_SSIM_MIN_SIZE, distortion, lambda_at
-from vaecodec.model.exact import round_ste
-from vaecodec.model.prior import split_slots
 from vaecodec.rate import RatePosition
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
@@ -32,6 +32,8 @@ LEARNING_RATE = 0.04
 """Of Adam, in symbols; falls to zero by half a cosine."""
 HOT, COLD = 0.6, 0.15
 """Temperatures of the first and the last step."""
+REFRESH = 8
+"""Steps for which means and scales are kept."""
 LEAST_LIKELIHOOD = 1e-9
 
 
@@ -47,17 +49,16 @@ class _GaussianBits(torch.autograd.Function):
         return likelihood.log2().neg_()
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         residual, scale, upper, lower, likelihood = ctx.saved_tensors
         above, below = (x.square().mul_(-0.5).exp_() for x in (upper, lower))
         # Derivatives of the likelihood are these densities over sqrt(2 pi) and the scale.
         factor = (likelihood * scale).mul_(math.log(2) * math.sqrt(2 * math.pi)).reciprocal_().mul_(grad)
-        to_scale = (upper * above).sub_(lower * below).mul_(factor)
-        return above.sub_(below).mul_(factor).mul_(residual.sign()), to_scale
+        return above.sub_(below).mul_(factor).mul_(residual.sign()), None
 
 
 def gaussian_bits(residual: Tensor, scale: Tensor) -> Tensor:
-    """Bits of residuals, whole or not, under Gaussians of deviations `scale` integrated over unit intervals."""
+    """Bits of residuals, whole or not, under Gaussians of given deviations `scale`, integrated over unit intervals."""
     return _GaussianBits.apply(residual, scale)
 
 
@@ -130,38 +131,35 @@ class Refiner:
         gain = vae.symbols_per_v(t)
         weight = lambda_at(vae.config, t) * height * width
 
-        def cost(y: Tensor, temperature: float | None = None) -> Tensor:
-            """Bits, and distortion in what it is worth in bits; of the codec itself if there is no temperature."""
-
-            def rounding(residual: Tensor, step: int) -> Tensor:
-                if temperature is None:
-                    return residual.round()
-                soft = soft_round(residual, temperature, generator)
-                return soft if moving is None else torch.where(moving[step], soft, round_ste(residual))
-
-            with torch.autocast(device.type, torch.bfloat16, enabled=self._bf16 and temperature is not None):
-                y_hat, means, scales = vae.context(y, features, gain, t, rounding)
+        def cost(y_hat: Tensor, means: Tensor, scales: Tensor, bf16: bool = False) -> Tensor:
+            """Bits, and distortion in what it is worth in bits."""
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 x_hat = vae.synthesis(y_hat / gain, t)[(..., *area.slices)].float().clamp(-0.5, 0.5)
             bits = gaussian_bits(y_hat - means, scales).sum()
             return bits + weight * distortion(self._metric, x, x_hat).sum()
 
         mask = torch.zeros((1, *v.shape), device=device, dtype=torch.bool)
         mask[(..., *free.slices)] = True
-        moving = None if mask.all() else split_slots(mask)
         generator = torch.Generator(device).manual_seed(0)
         with torch.no_grad():
             features = vae.features(torch.from_numpy(z[None]).to(device).float(), t)[..., : v.shape[1], : v.shape[2]]
             start = torch.from_numpy(v[None]).to(device) * gain
-            before = cost(start)
+            before = cost(*vae.context(start, features, gain, t))
         y = start.clone().requires_grad_()
         optimizer = torch.optim.Adam([y], LEARNING_RATE)
         for step in range(steps):
             share = step / steps
+            if step % REFRESH == 0:
+                with torch.no_grad():
+                    y_hat, means, scales = vae.context(y, features, gain, t)
+                    # What is not coded takes its mean; what must not move is rounded.
+                    moving = mask & (scales > SCALE_MIN)
+            soft = soft_round(y - means, HOT * (COLD / HOT) ** share, generator) + means
+            loss = cost(torch.where(moving, soft, y_hat), means, scales, self._bf16)
+            (y.grad,) = torch.autograd.grad(loss, y)
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * share))
-            (y.grad,) = torch.autograd.grad(cost(y, HOT * (COLD / HOT) ** share), y)
-            y.grad *= mask
             optimizer.step()
             report((step + 1) / steps)
         with torch.no_grad():
-            better = cost(y) < before
+            better = cost(*vae.context(y, features, gain, t)) < before
             return ((y if better else start) / gain)[0].cpu().numpy()
