@@ -120,7 +120,7 @@ class VaecCodec:
         return f"vaecodec {vaecodec.__version__}, model {load_model(self.model).checksum[:16]}{effort}"
 
     def missing(self) -> str | None:
-        return None if self.effort == 1 or importlib.util.find_spec("torch") else "torch is not installed"
+        return None
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         return self._codec.encode(pixels, quality)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vaecodec.cli.options import complete_models
-from vaecodec.config import CONFIGS, METRICS
+from vaecodec.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
 from vaecodec.errors import VaecodecError
 
 
@@ -65,7 +65,6 @@ def train(
     try:
         import torch
 
-        from vaecodec.model.distortion import MS_SSIM_MIN_SIZE
         from vaecodec.training.data import PictureStore
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vaecodec.errors import ModelError
 
@@ -69,6 +70,11 @@ QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""
 QUALITY_MIN, QUALITY_MAX = 1, 100
 
+MS_SSIM_MIN_SIZE = 192
+"""Pixels a side that MS-SSIM wants: five scales with windows of 11 pixels need at least 161."""
+
+Number = TypeVar("Number")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -111,8 +117,11 @@ class ModelConfig:
     @property
     def lambdas(self) -> list[float]:
         """Rate-distortion trade-off of each anchor on CompressAI's scale: loss = bpp + lambda * 255^2 * MSE."""
-        ratio = (self.lambda_max / self.lambda_min) ** (1 / (self.anchors - 1))
-        return [self.lambda_min * ratio**i for i in range(self.anchors)]
+        return [self.lambda_at(anchor) for anchor in range(self.anchors)]
+
+    def lambda_at(self, t: Number) -> Number:
+        """Lambda at the fractional anchor t, a number or a torch tensor of them: log-linear in t."""
+        return self.lambda_min * (self.lambda_max / self.lambda_min) ** (t / (self.anchors - 1))
 
     @property
     def analysis_halo(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from vaecodec.config import PATCH
 from vaecodec.errors import VaecodecError
 from vaecodec.group import GroupCoder, Refine
+from vaecodec.refine import Refiner
 from vaecodec.runtime.nets import Float
 from vaecodec.tiles import Rect, TileGrid
-
-if TYPE_CHECKING:
-    from vaecodec.runtime.refine import Refiner
 
 MIN_EFFORT, MAX_EFFORT = 1, 9
 FIRST_STEPS = 64
@@ -57,16 +54,8 @@ def refine_tile(
         if free.height <= 0 or free.width <= 0:
             return v
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
-        images = []
-        for number, pixels in enumerate(rgb):
-
-            def report(share: float, number: int = number) -> None:
-                if progress:
-                    progress((number + share) / len(rgb))
-
-            image = pixels[seen.slices], area, v[number], free, z[number]
-            with refiner.lock:
-                images.append(refiner(*image, coder.rate, steps, report))
-        return np.stack(images)
+        pixels = rgb[(slice(None), *seen.slices)]
+        with refiner.lock:
+            return refiner(coder.prior, coder.rate, v, z, free, pixels, area, steps, progress or (lambda share: None))
 
     return refine

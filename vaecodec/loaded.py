@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vaecodec.errors import ModelError
-from vaecodec.runtime import load_nets, load_refiner
+from vaecodec.refine import Refiner
+from vaecodec.runtime import load_nets
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile, load_model, load_model_for
-
-if TYPE_CHECKING:
-    from vaecodec.runtime.refine import Refiner
 
 
 class Loaded:
@@ -53,5 +50,8 @@ class Loaded:
         """What refines the latents of the model to encode with."""
         with self._lock:
             if self._refiner is None:
-                self._refiner = load_refiner(self.model, self._backend[1], threads)
+                backend, device = self._backend
+                if self.model.config.metric != "mse":
+                    backend = "torch"  # only there others have gradients
+                self._refiner = Refiner(self.model, load_nets(self.model, backend, device, threads))
             return self._refiner

@@ -1,21 +1,15 @@
-"""The distortions that a model can be trained for (config.METRICS), and what they weigh against the rate."""
+"""The distortions that a model can be trained for (config.METRICS)."""
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
-
-from vaecodec.config import ModelConfig
 
 MS_SSIM_SHARE = 0.9
 """Share of MS-SSIM in the distortion called so. It hardly sees the mean of flat areas: a little of the squared error
 keeps their colours."""
 MS_SSIM_WEIGHT = 1250.0
 """Squared error that weighs as much as 1 of 1 - MS-SSIM: the ratio of the lambdas that CompressAI uses for the two."""
-MS_SSIM_MIN_SIZE = 192
-"""Five scales with windows of 11 pixels need at least 161 pixels a side."""
 
 
 def distortion(metric: str, x: Tensor, x_hat: Tensor) -> Tensor:
@@ -34,9 +28,3 @@ def distortion(metric: str, x: Tensor, x_hat: Tensor) -> Tensor:
         seen.register_hook(lambda gradient: torch.nan_to_num(gradient, 0.0, 0.0, 0.0))
     similarity = ms_ssim(seen, x.float() + 0.5, data_range=1.0, size_average=False)
     return (1 - MS_SSIM_SHARE) * mse + MS_SSIM_SHARE * MS_SSIM_WEIGHT * (1 - similarity)
-
-
-def lambda_at(config: ModelConfig, t: Tensor) -> Tensor:
-    """Lambda at fractional anchors t (B,): log-linear in t. The loss is bits a pixel + lambda * distortion."""
-    step = math.log(config.lambda_max / config.lambda_min) / (config.anchors - 1)
-    return config.lambda_min * torch.exp(t * step)

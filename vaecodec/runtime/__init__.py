@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vaecodec.errors import BackendError
 from vaecodec.runtime.nets import Nets
 from vaecodec.runtime.store import ModelFile
-
-if TYPE_CHECKING:
-    from vaecodec.runtime.refine import Refiner
 
 BACKENDS = ("onnx", "torch")
 
@@ -27,12 +22,3 @@ def load_nets(model: ModelFile, backend: str | None, device: str | None, threads
             raise BackendError("the torch backend needs torch: pip install 'vaecodec[torch]'") from error
         return TorchNets(model, device or "cpu", threads)
     raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
-
-
-def load_refiner(model: ModelFile, device: str | None, threads: int | None) -> Refiner:
-    """What refines the latents of a model, on torch; raises BackendError if that is not usable."""
-    try:
-        from vaecodec.runtime.refine import Refiner
-    except ImportError as error:
-        raise BackendError("an effort above 1 needs torch: pip install 'vaecodec[torch]'") from error
-    return Refiner(model, device or "cpu", threads)

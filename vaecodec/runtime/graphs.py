@@ -17,11 +17,13 @@ from vaecodec.runtime.onnx_graph import UINT8, Graph
 from vaecodec.runtime.store import ModelFile
 
 
-class _Float:
+class FloatLayers:
     """Adds layers of one float net to a graph."""
 
     def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
         self.graph, self.model, self.net = graph, model, net
+        self.activated: list[str] = []
+        """What went into the activations, in order."""
 
     def conv(self, x: str, layer: str, scale_out: float = 1.0) -> str:
         """A layer, with a factor on its output folded into its weights."""
@@ -30,6 +32,7 @@ class _Float:
         return self.graph.conv(x, weight, bias, weight.shape[0] if weight.shape[-1] == 3 else 1)
 
     def act(self, x: str) -> str:
+        self.activated.append(x)
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
 
     def blocks(self, x: str, count: int) -> str:
@@ -45,6 +48,15 @@ class _Float:
 
     def _add(self, x: str, branch: str, rate: str) -> str:
         return self.graph.node("Add", self.graph.node("Mul", branch, rate), x)
+
+    def synthesis(self, v_hat: str) -> str:
+        """v_hat (n, M, h, w) -> RGB around [-0.5, 0.5] (n, 3, 16h, 16w)."""
+        g, config = self.graph, self.model.config
+        h = self.blocks(g.depth_to_space(self.conv(v_hat, "stem"), 2), config.decoder_blocks)
+        x = g.depth_to_space(self.conv(h, "head"), 8)
+        if config.shortcut:
+            x = g.node("Add", g.depth_to_space(self.conv(v_hat, "shortcut"), PATCH), x)
+        return x
 
 
 class _Exact:
@@ -68,7 +80,7 @@ class _Exact:
 def analysis(model: ModelFile) -> bytes:
     """pixels (n, H, W, 3) uint8, rate_i (1, C, 1, 1) for each block -> y (n, M, H/16, W/16)."""
     config, g = model.config, Graph("analysis")
-    net = _Float(g, model, "analysis")
+    net = FloatLayers(g, model, "analysis")
     pixels = g.input("pixels", ["n", "H", "W", 3], UINT8)
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
@@ -82,13 +94,9 @@ def analysis(model: ModelFile) -> bytes:
 
 def synthesis(model: ModelFile) -> bytes:
     """v_hat (n, M, h, w), rate_i (1, C, 1, 1) for each block -> pixels (n, 16h, 16w, 3) uint8."""
-    config, g = model.config, Graph("synthesis")
-    net = _Float(g, model, "synthesis")
-    v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
-    h = net.blocks(g.depth_to_space(net.conv(v_hat, "stem"), 2), config.decoder_blocks)
-    x = g.depth_to_space(net.conv(h, "head"), 8)
-    if config.shortcut:
-        x = g.node("Add", g.depth_to_space(net.conv(v_hat, "shortcut"), PATCH), x)
+    g = Graph("synthesis")
+    v_hat = g.input("v_hat", ["n", model.config.latents, "h", "w"])
+    x = FloatLayers(g, model, "synthesis").synthesis(v_hat)
     g.output(_pixels(g, x), "pixels", ["n", "H", "W", 3], UINT8)
     return g.serialize()
 
@@ -100,7 +108,7 @@ def preview(model: ModelFile) -> bytes:
     v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
     parts = ("weight", "bias")
     mean = [model.float_tensor(f"synthesis.head.{part}").reshape(64, 3, -1).mean(0) for part in parts]
-    h = g.depth_to_space(_Float(g, model, "synthesis").conv(v_hat, "stem"), 2)
+    h = g.depth_to_space(FloatLayers(g, model, "synthesis").conv(v_hat, "stem"), 2)
     x = g.conv(h, mean[0][:, :, None, None], mean[1][:, 0])
     if config.shortcut:
         layer = [model.float_tensor(f"synthesis.shortcut.{part}") for part in parts]
@@ -119,7 +127,7 @@ def _pixels(g: Graph, x: str) -> str:
 def hyper_analysis(model: ModelFile) -> bytes:
     """v (n, M, h, w), rate (1, H, 1, 1) -> z (n, Z, h/4, w/4)."""
     config, g = model.config, Graph("hyper_analysis")
-    net = _Float(g, model, "hyper_analysis")
+    net = FloatLayers(g, model, "hyper_analysis")
     v = g.input("v", ["n", config.latents, "h", "w"])
     rate = g.input("rate", [1, config.hyper_channels, 1, 1])
     h = g.node("Concat", v, g.node("Abs", v), axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.rate import RatePosition
+from vaecodec.tiles import Rect
 
 Float = NDArray[np.float32]
 
@@ -40,6 +41,12 @@ class Nets(Protocol):
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         """Dequantised normalised latents (N, M, h, w) -> RGB (N, 16h, 16w, 3)."""
+        ...
+
+    def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
+        """Dequantised normalised latents (N, M, h, w); x (N, 3, a, b), RGB in [-0.5, 0.5], what they should decode to
+        in `area`, a rectangle of pixels -> the distortion that the model is trained for, of each image (N,), on the
+        scale of squared errors of 0..255, and the gradient of their sum (N, M, h, w)."""
         ...
 
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:

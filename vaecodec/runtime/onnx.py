@@ -8,12 +8,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from vaecodec.config import PATCH
 from vaecodec.errors import BackendError
 from vaecodec.rate import RatePosition
 from vaecodec.runtime import graphs
 from vaecodec.runtime.check import check_exact
+from vaecodec.runtime.gradient_graph import squared_error
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
+from vaecodec.tiles import Rect
 
 
 def _providers(device: str) -> list:
@@ -65,7 +68,7 @@ class OnnxNets:
         key = name if step is None else f"{name}_{step}"
         with self._lock:
             if key not in self._sessions:
-                build = getattr(graphs, name)
+                build = squared_error if name == "squared_error" else getattr(graphs, name)
                 data = build(self._model) if step is None else build(self._model, step)
                 self._sessions[key] = self._session(data)
         try:
@@ -104,6 +107,18 @@ class OnnxNets:
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         return self._run("synthesis", v_hat=v_hat, **self._block_weights("synthesis", rate))[0]
+
+    def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
+        if self._model.config.metric != "mse":
+            raise BackendError(f"gradients for {self._model.config.metric} need the torch backend")
+        rows, columns = (PATCH * side for side in v_hat.shape[2:])
+        margins = [0, 0, area.top, area.left, 0, 0, rows - area.bottom, columns - area.right]
+        corners = {"first": area[:2], "last": area[2:], "margins": margins}
+        inputs = {name: np.array(values, np.int64) for name, values in corners.items()}
+        inputs |= self._block_weights("synthesis", rate)
+        error, gradient = self._run("squared_error", v_hat=v_hat, x=x, **inputs)
+        scale = np.float32(255**2 / x[0].size)
+        return error * scale, gradient * scale
 
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:
         return self._run("preview", v_hat=v_hat)[0]

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from vaecodec.config import BIAS_UNIT, LEVELS_PER_UNIT, OCTAVE
 from vaecodec.errors import BackendError
+from vaecodec.model.distortion import distortion
 from vaecodec.model.exact import ExactConv
 from vaecodec.model.vae import VAE
 from vaecodec.rate import RatePosition
 from vaecodec.runtime.check import check_exact
 from vaecodec.runtime.nets import Float
 from vaecodec.runtime.store import ModelFile
+from vaecodec.tiles import Rect
 
 
 @torch.no_grad()
@@ -50,8 +52,11 @@ class TorchNets:
     """Implements Nets on a torch device."""
 
     def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
-        self._vae = load_vae_on(model, device, threads)
-        self._device = self._vae.norm.device
+        self._vae = load_vae_on(model, device, threads).requires_grad_(False)
+        self._device, self._metric = self._vae.norm.device, model.config.metric
+        # Gradients need not be exact; only where the processor has instructions for it is bfloat16 quicker.
+        mkldnn = torch.backends.mkldnn.is_available()
+        self._bf16 = device != "cpu" or (mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
         if self._device.type != "cpu":
             check_exact(self, TorchNets(model), model)
 
@@ -88,6 +93,17 @@ class TorchNets:
     @torch.inference_mode()
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         return self._pixels(self._vae.synthesis(self._in(v_hat), self._t(rate, len(v_hat))))
+
+    def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
+        v = self._in(v_hat).requires_grad_()
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            x_hat = self._vae.synthesis(v, self._t(rate, len(v))).float()
+        try:
+            errors = distortion(self._metric, self._in(x), x_hat[(..., *area.slices)].clamp(-0.5, 0.5))
+        except ImportError as error:
+            raise BackendError("gradients for MS-SSIM need pytorch-msssim: pip install 'vaecodec[train]'") from error
+        (gradient,) = torch.autograd.grad(errors.sum(), v)
+        return self._out(errors.detach()), self._out(gradient)
 
     @torch.inference_mode()
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vaecodec.config import ModelConfig
-from vaecodec.model.distortion import distortion, lambda_at
+from vaecodec.model.distortion import distortion
 from vaecodec.model.vae import Prediction
 
 WEIGHT_EXPONENT = -0.4
@@ -47,7 +47,7 @@ def rate_distortion(
     """
     pixels = x.shape[2] * x.shape[3]
     error = distortion(metric, x, prediction.x_hat)
-    lambdas = lambda_at(config, t)
+    lambdas = config.lambda_at(t)
     weight = (lambdas / config.lambda_min) ** WEIGHT_EXPONENT
     z_bpp, y_bpp = z_bits / pixels, y_bits / pixels
     cost = weight * (hyper_weight * z_bpp + y_bpp + lambdas * error)
