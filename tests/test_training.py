@@ -90,6 +90,20 @@ def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
         assert torch.equal(a, b), name
 
 
+def test_a_killed_run_forgets_the_steps_it_lost(store: PictureStore, tmp_path: Path) -> None:
+    trainer = Trainer(TINY, tiny_options(), store, tmp_path)
+    trainer.start()
+    log = tmp_path / "train.csv"
+    trainer._forget_lost_steps()
+    assert not log.exists()
+    log.write_text("")
+    trainer._forget_lost_steps()
+    log.write_text("step,seconds\n1,0.1\n20,2.0\n40,4.0\n")
+    trainer.step = 25
+    trainer._forget_lost_steps()
+    assert log.read_text() == "step,seconds\n1,0.1\n20,2.0\n"
+
+
 @pytest.fixture(scope="module")
 def trained(store: PictureStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
     """A tiny model after some seconds of training, and its model file."""

@@ -173,6 +173,8 @@ class Trainer:
         saved = validated = self.elapsed
         self.objective = self.world.parallel(self.modules)
         guard = Guard(self.run, options.patience)
+        if self.world.main:
+            self._forget_lost_steps()
         with open(self.run / "train.csv", "a", newline="") as file:
             log = csv.writer(file)
             if file.tell() == 0 and self.world.main:
@@ -188,10 +190,11 @@ class Trainer:
                     report(
                         min(share, 1), f"step {row[0]}  loss {row[3]}  {row[4] + row[5]:.3f} bpp  distortion {row[6]}"
                     )
-                if self.elapsed - saved > options.save_minutes * 60:
+                validate = self.elapsed - validated > options.validate_minutes * 60
+                if validate or self.elapsed - saved > options.save_minutes * 60:
                     saved = self.elapsed
                     self.save()
-                if self.elapsed - validated > options.validate_minutes * 60:
+                if validate:
                     validated = self.elapsed
                     self._validate(guard)
         self.objective = self.modules
@@ -202,6 +205,14 @@ class Trainer:
             validation = self._measure()
         self.best_path.unlink(missing_ok=True)
         return validation
+
+    def _forget_lost_steps(self) -> None:
+        """Drop from the log what a run that was killed did after its last state: these steps are taken again."""
+        log = self.run / "train.csv"
+        if log.exists():
+            lines = log.read_text().splitlines()
+            kept = [line for line in lines[1:] if int(line.split(",")[0]) <= self.step]
+            log.write_text("".join(f"{line}\n" for line in lines[:1] + kept))
 
     def _step(self, share: float) -> tuple[Loss, Tensor]:
         """One step at `share` of the run."""
