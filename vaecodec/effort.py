@@ -56,6 +56,6 @@ def refine_tile(
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
         pixels = rgb[(slice(None), *seen.slices)]
         with refiner.lock:
-            return refiner(coder.prior, coder.rate, v, z, free, pixels, area, steps, progress or (lambda share: None))
+            return refiner(coder.prior, v, z, free, pixels, area, steps, progress or (lambda share: None))
 
     return refine

@@ -64,7 +64,7 @@ class Prior:
 
     def __init__(self, model: ModelFile, nets: Nets, rate: RatePosition) -> None:
         tensors = model.tensors
-        self._nets, self._rate = nets, rate
+        self._nets, self.rate = nets, rate
         self._gain = rate.interpolate(tensors["gain"])
         self._hyper_gain = rate.interpolate(tensors["hyper_gain"])
         self._hyper_bias = self._levels(rate.interpolate(tensors["prior.hyper_rate"]))
@@ -84,7 +84,7 @@ class Prior:
 
     def hyper_tables_index(self, shape: tuple[int, int, int]) -> NDArray[np.int64]:
         """Table of each hyper latent, broadcast to its shape (Z, p, q)."""
-        channels = np.arange(shape[0]) + self._rate.nearest * shape[0]
+        channels = np.arange(shape[0]) + self.rate.nearest * shape[0]
         return np.broadcast_to(channels[:, None, None], shape)
 
     def features(self, z: NDArray[np.int32], height: int, width: int) -> Float:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from vaecodec.bitstream.tables import TOTAL
 from vaecodec.config import MS_SSIM_MIN_SIZE, SYMBOL_UNIT
 from vaecodec.prior import Integers, Prior, join_slots, split_slots
-from vaecodec.rate import RatePosition
 from vaecodec.runtime.nets import Float, Nets
 from vaecodec.runtime.store import ModelFile
 from vaecodec.tiles import Rect
@@ -77,7 +76,6 @@ class Refiner:
     def __call__(
         self,
         prior: Prior,
-        rate: RatePosition,
         v: Float,
         z: NDArray[np.int32],
         free: Rect,
@@ -96,7 +94,7 @@ class Refiner:
             return v
         x = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32) / 255 - np.float32(0.5)
         features, gain = prior.features(z, *v.shape[2:]), prior.symbol_gain
-        worth = np.float32(self._config.lambda_at(rate.t) * height * width)
+        worth = np.float32(self._config.lambda_at(prior.rate.t) * height * width)
         free_here = np.zeros(v.shape[2:], bool)
         free_here[free.slices] = True
 
@@ -105,7 +103,7 @@ class Refiner:
             mean, index, y_hat = self._quantised(prior, features, y)
             low, radius, centre = np.rint(y_hat - mean).astype(np.int32), self._radius[index], self._centre[index]
             bits = np.where(index > 0, self._bits[centre + np.clip(low, -radius, radius)], 0).sum((1, 2, 3))
-            return bits + worth * self._nets.distortion(y_hat / gain, x, area, rate)[0]
+            return bits + worth * self._nets.distortion(y_hat / gain, x, area, prior.rate)[0]
 
         y = start = v * gain
         before, adam, random = costs(start), _Adam(v.shape), np.random.default_rng(0)
@@ -121,7 +119,7 @@ class Refiner:
             uniform = random.random(v.shape, np.float32)
             weight, slope = soft_round(residual - low, HOT * (COLD / HOT) ** share, uniform)
             y_soft = np.where(moving, low + weight + mean, y_hat)
-            gradient = self._nets.distortion(y_soft / gain, x, area, rate)[1] * (worth / gain)
+            gradient = self._nets.distortion(y_soft / gain, x, area, prior.rate)[1] * (worth / gain)
             symbol = low.astype(np.int32)
             ends = (self._bits[centre + np.clip(end, -radius, radius)] for end in (symbol, symbol + 1))
             gradient -= np.subtract(*ends)
