@@ -120,7 +120,8 @@ class VaecCodec:
         return f"vaecodec {vaecodec.__version__}, model {load_model(self.model).checksum[:16]}{effort}"
 
     def missing(self) -> str | None:
-        return None
+        needs_torch = self.effort > 1 and load_model(self.model).config.metric != "mse"
+        return "torch is not installed" if needs_torch and not importlib.util.find_spec("torch") else None
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
         return self._codec.encode(pixels, quality)

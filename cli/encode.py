@@ -53,7 +53,8 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.IntRange(MIN_EFFORT, MAX_EFFORT),
     default=MIN_EFFORT,
     show_default=True,
-    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow.",
+    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow. Models for "
+    "MS-SSIM need torch for it.",
 )
 @folder_options
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")

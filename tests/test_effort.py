@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from make_golden import TINY
 from PIL import Image
 
 import vaecodec
 import vaecodec.pillow
+from vaecodec.bitstream.tables import TOTAL
 from vaecodec.cli.main import group
 from vaecodec.effort import refinement_steps
 from vaecodec.errors import BackendError, VaecodecError
 from vaecodec.rate import RatePosition, quality_units
-from vaecodec.refine import soft_round
+from vaecodec.refine import Refiner, soft_round
 from vaecodec.runtime.onnx import OnnxNets
 from vaecodec.runtime.store import load_model
 from vaecodec.tiles import Rect
-
-SMALL = (Rect(0, 0, 32, 32), RatePosition.of_quality(quality_units(50), 8))
 
 
 def squared_error(data: bytes, pixels: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_a_batch_is_refined_like_its_images(photograph: np.ndarray) -> None:
     codec = vaecodec.Codec(effort=2, threads=1)
     images = [np.ascontiguousarray(photograph[y : y + 64, 200:264]) for y in (0, 100)]
     for data, image in zip(codec.encode_batch(images, 50), images, strict=True):
-        assert cost(data, image, 50) <= 1.002 * cost(codec.encode(image, 50), image, 50)
+        assert cost(data, image, 50) <= 1.0005 * cost(codec.encode(image, 50), image, 50)
 
 
 def test_only_ms_ssim_needs_torch(monkeypatch: pytest.MonkeyPatch, picture: np.ndarray) -> None:
@@ -81,9 +81,11 @@ def test_only_ms_ssim_needs_torch(monkeypatch: pytest.MonkeyPatch, picture: np.n
     assert vaecodec.Codec("fast-ms-ssim").encode(picture)
     with pytest.raises(BackendError, match="pip install"):
         vaecodec.Codec("fast-ms-ssim", effort=2).encode(picture)
-    nets = OnnxNets(load_model("fast-ms-ssim"))
+    model = load_model("fast-ms-ssim")
+    zeros = np.zeros((1, model.config.latents, 2, 2), np.float32), np.zeros((1, 3, 32, 32), np.float32)
+    rate = RatePosition.of_quality(quality_units(50), model.config.anchors)
     with pytest.raises(BackendError, match="torch backend"):
-        nets.distortion(np.zeros((1, 320, 2, 2), np.float32), np.zeros((1, 3, 32, 32), np.float32), *SMALL)
+        OnnxNets(model).distortion(*zeros, Rect(0, 0, 32, 32), rate)
 
 
 @pytest.mark.parametrize("effort", [0, 10, 2.5, True, "3"])
@@ -139,28 +141,43 @@ def test_soft_rounding_is_nearly_whole_when_cold_and_has_the_slope_it_says() -> 
     assert np.abs(soft_round(part, 0.05, uniform)[0] - np.rint(part))[clear].mean() < 0.02
 
 
-def test_backends_agree_on_the_distortion_and_its_gradient(photograph: np.ndarray) -> None:
+def test_bits_are_those_of_the_tables_and_of_escapes() -> None:
+    model = load_model("fast")
+    refiner, packed = Refiner(model, OnnxNets(model)), model.latent_tables.packed
+    for index in (1, 20, 63):
+        radius, counts = int(packed.radius[index]), packed.table(index)
+        symbols = np.array([-radius - 1, -radius, 0, 2, radius, radius + 1, 30000], np.int32)
+        places = (np.full(len(symbols), table[index], np.int32) for table in (refiner._radius, refiner._centre))
+        bits = refiner._bits_of(symbols, *places)
+        escape = -np.log2(counts[-1] / TOTAL) + 16
+        expected = [escape, *(-np.log2(counts[radius + s] / TOTAL) for s in symbols[1:-2]), escape, escape]
+        np.testing.assert_allclose(bits, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fast", str(TINY)])
+def test_backends_agree_on_the_distortion_and_its_gradient(photograph: np.ndarray, name: str) -> None:
     torch = pytest.importorskip("torch")
     from vaecodec.runtime.torch import TorchNets
 
-    model = load_model("fast")
-    nets, others = OnnxNets(model), TorchNets(model)
-    others._bf16 = False
-    pixels, rate = photograph[None, 100:196, 200:328], SMALL[1]
-    v = nets.analysis(pixels, rate) * np.exp2(model.float_tensor("norm") / 256)[:, None, None]
-    area = Rect(3, 5, 90, 120)
-    x = np.ascontiguousarray(pixels[:, 3:90, 5:120].transpose(0, 3, 1, 2), np.float32) / 255 - np.float32(0.5)
-    error, gradient = nets.distortion(v, x, area, rate)
-    other_error, other_gradient = others.distortion(v, x, area, rate)
+    model = load_model(name)
+    rate = RatePosition.of_quality(quality_units(50), model.config.anchors)
+    pixels = np.stack([photograph[100:196, 200:328], 255 - photograph[140:236, 100:228]])
+    pixels[1, :40, :40] = 255  # some of it is decoded beyond white, and clipped
+    with torch.inference_mode():  # of the caller
+        nets, others = OnnxNets(model), TorchNets(model)
+        v = nets.analysis(pixels, rate) * np.exp2(model.float_tensor("norm") / 256)[:, None, None]
+        area = Rect(3, 5, 90, 120)
+        cut = pixels[:, 3:90, 5:120]
+        x = np.ascontiguousarray(cut.transpose(0, 3, 1, 2), np.float32) / 255 - np.float32(0.5)
+        (error, gradient), (other_error, other_gradient) = (n.distortion(v, x, area, rate) for n in (nets, others))
     np.testing.assert_allclose(error, other_error, rtol=1e-4)
-    assert np.abs(gradient - other_gradient).max() < 1e-2 * np.abs(gradient).max()
+    assert np.abs(gradient - other_gradient).mean() < 1e-3 * np.abs(gradient).mean()
     # The definition: mean squared error of what is decoded, and less of it a step down the gradient.
     decoded = nets.synthesis(v, rate)[:, 3:90, 5:120].astype(np.float32)
-    np.testing.assert_allclose(error, np.square(decoded - pixels[:, 3:90, 5:120]).mean(), rtol=0.1)
-    step = 1e-2 * error[0] / np.square(gradient).sum()
+    np.testing.assert_allclose(error, np.square(decoded - cut).mean((1, 2, 3)), rtol=0.1)
+    step = (1e-3 * error / np.square(gradient).sum((1, 2, 3)))[:, None, None, None]
     less = nets.distortion(v - step * gradient, x, area, rate)[0]
-    np.testing.assert_allclose(error - less, 1e-2 * error, rtol=0.1)
-    assert torch.is_grad_enabled()
+    np.testing.assert_allclose(error - less, 1e-3 * error, rtol=0.2)
 
 
 def test_encoding_and_decoding_share_one_codec(photograph: np.ndarray) -> None:

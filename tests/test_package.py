@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vaecodec.runtime import graphs
+from vaecodec.runtime.gradient_graph import squared_error
 from vaecodec.runtime.store import load_model
 
 ROOT = Path(__file__).parent.parent
@@ -78,5 +79,6 @@ def test_graphs_are_valid_onnx() -> None:
     model = load_model()
     data = [graphs.analysis(model), graphs.hyper_analysis(model), graphs.hyper_synthesis(model)]
     data += [graphs.context_step(model, step) for step in range(4)] + [graphs.synthesis(model), graphs.preview(model)]
+    data += [squared_error(model)]
     for graph in data:
         onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)

@@ -98,7 +98,7 @@ def test_a_killed_run_forgets_the_steps_it_lost(store: PictureStore, tmp_path: P
     assert not log.exists()
     log.write_text("")
     trainer._forget_lost_steps()
-    log.write_text("step,seconds\n1,0.1\n20,2.0\n40,4.0\n")
+    log.write_text("step,seconds\n1,0.1\n20,2.0\n40,4.0\n2")
     trainer.step = 25
     trainer._forget_lost_steps()
     assert log.read_text() == "step,seconds\n1,0.1\n20,2.0\n"

@@ -51,7 +51,8 @@ class Codec:
     "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
     fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
-    of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours).
+    of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; models for MS-SSIM
+    need torch for it).
     """
 
     def __init__(

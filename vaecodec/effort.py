@@ -55,7 +55,16 @@ def refine_tile(
             return v
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
         pixels = rgb[(slice(None), *seen.slices)]
-        with refiner.lock:
-            return refiner(coder.prior, v, z, free, pixels, area, steps, progress or (lambda share: None))
+        images = []
+        for number in range(len(v)):  # one by one, for the memory
+
+            def report(share: float, number: int = number) -> None:
+                if progress:
+                    progress((number + share) / len(v))
+
+            one = slice(number, number + 1)
+            with refiner.lock:
+                images.append(refiner(coder.prior, v[one], z[one], free, pixels[one], area, steps, report))
+        return np.concatenate(images)
 
     return refine

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import threading
 from pathlib import Path
 
-from vaecodec.errors import ModelError
+from vaecodec.errors import BackendError, ModelError
 from vaecodec.refine import Refiner
 from vaecodec.runtime import load_nets
 from vaecodec.runtime.nets import Nets
@@ -18,7 +19,7 @@ class Loaded:
 
     def __init__(self, name: str | Path | None, backend: str | None, device: str | None) -> None:
         self._name, self._backend = name, (backend, device)
-        self._nets: dict[tuple[bytes, int | None], Nets] = {}
+        self._nets: dict[tuple[str | None, bytes, int | None], Nets] = {}
         self._models: dict[bytes, ModelFile] = {}
         self._refiner: Refiner | None = None
         self._lock = threading.Lock()
@@ -42,16 +43,24 @@ class Loaded:
         """The nets of a model, with so many threads each."""
         with self._lock:
             self._models[model.identity] = model
-            if (model.identity, threads) not in self._nets:
-                self._nets[model.identity, threads] = load_nets(model, *self._backend, threads)
-            return self._nets[model.identity, threads]
+            return self._nets_on(self._backend[0], model, threads)
 
     def refiner(self, threads: int | None) -> Refiner:
-        """What refines the latents of the model to encode with."""
+        """What refines the latents of the model to encode with; raises BackendError where it needs what is not here."""
         with self._lock:
             if self._refiner is None:
-                backend, device = self._backend
+                backend = self._backend[0]
                 if self.model.config.metric != "mse":
                     backend = "torch"  # only there others have gradients
-                self._refiner = Refiner(self.model, load_nets(self.model, backend, device, threads))
+                    if not all(importlib.util.find_spec(package) for package in ("torch", "pytorch_msssim")):
+                        raise BackendError(
+                            "refining for MS-SSIM needs torch and pytorch-msssim: pip install 'vaecodec[train]'"
+                        )
+                self._refiner = Refiner(self.model, self._nets_on(backend, self.model, threads))
             return self._refiner
+
+    def _nets_on(self, backend: str | None, model: ModelFile, threads: int | None) -> Nets:
+        key = (backend, model.identity, threads)
+        if key not in self._nets:
+            self._nets[key] = load_nets(model, backend, self._backend[1], threads)
+        return self._nets[key]

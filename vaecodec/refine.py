@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from vaecodec.bitstream.coder import VALUE_LIMIT
 from vaecodec.bitstream.tables import TOTAL
 from vaecodec.config import MS_SSIM_MIN_SIZE, SYMBOL_UNIT
 from vaecodec.prior import Integers, Prior, join_slots, split_slots
@@ -69,6 +70,7 @@ class Refiner:
         self._config, self._quantise, self._nets = model.config, model.quantiser, nets
         packed = model.latent_tables.packed
         self._bits = -np.log2(packed.counts / np.float64(TOTAL)).astype(np.float32)
+        self._bits[packed.starts[1:] - 1] += math.log2(2 * VALUE_LIMIT + 1)  # the value that follows an escape
         self._radius = packed.radius.astype(np.int32)
         self._centre = (packed.starts[:-1] + packed.radius).astype(np.int32)
         self.lock = threading.Lock()
@@ -101,9 +103,9 @@ class Refiner:
         def costs(y: Float) -> Float:
             """Bits of each image, and distortion in what it is worth in bits, of the symbols of y (N,)."""
             mean, index, y_hat = self._quantised(prior, features, y)
-            low, radius, centre = np.rint(y_hat - mean).astype(np.int32), self._radius[index], self._centre[index]
-            bits = np.where(index > 0, self._bits[centre + np.clip(low, -radius, radius)], 0).sum((1, 2, 3))
-            return bits + worth * self._nets.distortion(y_hat / gain, x, area, prior.rate)[0]
+            symbols = np.rint(y_hat - mean).astype(np.int32)
+            bits = np.where(index > 0, self._bits_of(symbols, self._radius[index], self._centre[index]), 0)
+            return bits.sum((1, 2, 3)) + worth * self._nets.distortion(y_hat / gain, x, area, prior.rate)[0]
 
         y = start = v * gain
         before, adam, random = costs(start), _Adam(v.shape), np.random.default_rng(0)
@@ -116,18 +118,24 @@ class Refiner:
                 moving = (index > 0) & free_here
             residual = y - mean
             low = np.floor(residual)
-            uniform = random.random(v.shape, np.float32)
+            # An image sees the same noise whatever comes along with it.
+            uniform = random.random(v.shape[1:], np.float32)
             weight, slope = soft_round(residual - low, HOT * (COLD / HOT) ** share, uniform)
             y_soft = np.where(moving, low + weight + mean, y_hat)
             gradient = self._nets.distortion(y_soft / gain, x, area, prior.rate)[1] * (worth / gain)
             symbol = low.astype(np.int32)
-            ends = (self._bits[centre + np.clip(end, -radius, radius)] for end in (symbol, symbol + 1))
-            gradient -= np.subtract(*ends)
+            gradient += self._bits_of(symbol + 1, radius, centre) - self._bits_of(symbol, radius, centre)
             gradient *= slope * moving
             y = y - adam.step(gradient, LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * share)))
             report((step + 1) / steps)
         better = (costs(y) < before)[:, None, None, None]
         return np.where(better, y, start) / gain
+
+    def _bits_of(self, symbols: NDArray[np.int32], radius: NDArray[np.int32], centre: NDArray[np.int32]) -> Float:
+        """Bits of symbols, given the radii of their tables and the places of the zeros; beyond a radius it is escaped,
+        which the entry after the last symbol stands for."""
+        within = (symbols >= -radius) & (symbols <= radius)
+        return self._bits[centre + np.where(within, symbols, radius + 1)]
 
     def _quantised(self, prior: Prior, features: Float, y: Float) -> tuple[Float, NDArray[np.uint8], Float]:
         """Latents in symbols -> means, scale indices, and what the codec would make of them, all (N, M, h, w)."""

@@ -50,9 +50,9 @@ def squared_error(model: ModelFile) -> bytes:
     v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
     x = g.input("x", ["n", 3, "a", "b"])
     first, last, margins = (g.input(name, [size], INT64) for name, size in (("first", 2), ("last", 2), ("margins", 8)))
-    x_hat = g.node("Slice", net.synthesis(v_hat), first, last, g.constant(np.array([2, 3])))
+    x_hat = g.node("Slice", net.synthesis(v_hat), first, last, g.constant(np.array([2, 3], np.int64)))
     miss = g.node("Sub", g.clip(x_hat, -0.5, 0.5), x)
-    error = g.node("ReduceSum", g.node("Mul", miss, miss), g.constant(np.array([1, 2, 3])), keepdims=0)
+    error = g.node("ReduceSum", g.node("Mul", miss, miss), g.constant(np.array([1, 2, 3], np.int64)), keepdims=0)
     # Clipped pixels do not change.
     inside = g.node("Cast", g.node("Less", g.node("Abs", x_hat), g.constant(np.float32(0.5))), to=1)
     to_x = g.node("Mul", g.node("Mul", miss, inside), g.constant(np.float32(2)))

@@ -38,6 +38,7 @@ def load_vae(model: ModelFile) -> VAE:
     return vae.eval().to(memory_format=torch.channels_last)
 
 
+@torch.inference_mode(False)  # of the caller: what is made in it can never have gradients
 def load_vae_on(model: ModelFile, device: str, threads: int | None) -> VAE:
     """The model on a device, with so many threads for torch; raises BackendError if torch cannot use the device."""
     if threads is not None:
@@ -54,9 +55,6 @@ class TorchNets:
     def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
         self._vae = load_vae_on(model, device, threads).requires_grad_(False)
         self._device, self._metric = self._vae.norm.device, model.config.metric
-        # Gradients need not be exact; only where the processor has instructions for it is bfloat16 quicker.
-        mkldnn = torch.backends.mkldnn.is_available()
-        self._bf16 = device != "cpu" or (mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
         if self._device.type != "cpu":
             check_exact(self, TorchNets(model), model)
 
@@ -94,14 +92,12 @@ class TorchNets:
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
         return self._pixels(self._vae.synthesis(self._in(v_hat), self._t(rate, len(v_hat))))
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
         v = self._in(v_hat).requires_grad_()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            x_hat = self._vae.synthesis(v, self._t(rate, len(v))).float()
-        try:
-            errors = distortion(self._metric, self._in(x), x_hat[(..., *area.slices)].clamp(-0.5, 0.5))
-        except ImportError as error:
-            raise BackendError("gradients for MS-SSIM need pytorch-msssim: pip install 'vaecodec[train]'") from error
+        x_hat = self._vae.synthesis(v, self._t(rate, len(v)))[(..., *area.slices)]
+        errors = distortion(self._metric, self._in(x), x_hat.clamp(-0.5, 0.5))
         (gradient,) = torch.autograd.grad(errors.sum(), v)
         return self._out(errors.detach()), self._out(gradient)
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vaecodec.config import PATCH, ModelConfig
+from vaecodec.files import write_whole
 from vaecodec.model.vae import VAE
 from vaecodec.training.data import CropSampler, PictureStore
 from vaecodec.training.distributed import World
@@ -176,7 +177,7 @@ class Trainer:
         if self.world.main:
             self._forget_lost_steps()
         with open(self.run / "train.csv", "a", newline="") as file:
-            log = csv.writer(file)
+            log = csv.writer(file, lineterminator="\n")
             if file.tell() == 0 and self.world.main:
                 log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "distortion", "gradient"])
             while self.elapsed < budget and not guard.stop:
@@ -210,9 +211,10 @@ class Trainer:
         """Drop from the log what a run that was killed did after its last state: these steps are taken again."""
         log = self.run / "train.csv"
         if log.exists():
-            lines = log.read_text().splitlines()
-            kept = [line for line in lines[1:] if int(line.split(",")[0]) <= self.step]
-            log.write_text("".join(f"{line}\n" for line in lines[:1] + kept))
+            header, *lines = log.read_text().splitlines() or [""]
+            whole = (line for line in lines if line.count(",") == header.count(","))
+            kept = [header, *(line for line in whole if int(line.split(",")[0]) <= self.step)]
+            write_whole(log, "".join(f"{line}\n" for line in kept if line).encode(), overwrite=True)
 
     def _step(self, share: float) -> tuple[Loss, Tensor]:
         """One step at `share` of the run."""
