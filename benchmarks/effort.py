@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--cache", type=Path, help="folder of decoded pictures, as in a training run")
     parser.add_argument("--model", help="name or path [default: the shipped one]")
-    parser.add_argument("--efforts", default="1,2,3,4")
+    parser.add_argument("--efforts", default="1,2,3,4,5")
     parser.add_argument("--crops", type=int, default=4)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--out", type=Path)
