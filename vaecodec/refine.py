@@ -64,7 +64,7 @@ class _Adam:
 
 
 class Refiner:
-    """Refines latents with the nets of a model, one group at a time (`lock`): each takes all cores and much memory."""
+    """Refines latents with the nets of a model. Callers hold `lock`: each call takes all cores and much memory."""
 
     def __init__(self, model: ModelFile, nets: Nets) -> None:
         self._config, self._quantise, self._nets = model.config, model.quantiser, nets
