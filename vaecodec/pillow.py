@@ -23,8 +23,8 @@ from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, rea
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
 from vaecodec.files import Source
-from vaecodec.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.picture import to_picture, to_pil
+from vaecodec.picture.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.sections import METADATA
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"

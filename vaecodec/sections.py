@@ -12,6 +12,7 @@ from vaecodec.errors import FormatError, ImageError
 from vaecodec.jpeg import jpeg_if_smaller, read_jpeg
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.picture import Picture
+from vaecodec.picture.exif import resized
 
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
@@ -41,7 +42,9 @@ def read_kept(container: Container) -> NDArray[np.uint8] | None:
 
 def sections_of(picture: Picture, max_metadata: int) -> dict[Section, bytes]:
     """Alpha and metadata of a picture; raises ImageError for a block of metadata that decoders would refuse."""
-    sections = {} if picture.alpha is None else {Section.ALPHA: alpha_to_png(picture.alpha)}
+    # A plane that is opaque everywhere says nothing.
+    see_through = picture.alpha is not None and not (picture.alpha == 255).all()
+    sections = {Section.ALPHA: alpha_to_png(picture.alpha)} if see_through else {}
     for kind, name in METADATA:
         data = getattr(picture, name) or b""
         if len(data) > max_metadata:
@@ -60,4 +63,7 @@ def attach(picture: Picture, container: Container, kind: Section, area: tuple[sl
         except ImageError as error:
             raise FormatError(str(error)) from error
     else:
-        setattr(picture, dict(METADATA)[kind], inflate(payload, max_metadata))
+        data = inflate(payload, max_metadata)
+        if kind == Section.EXIF and (picture.width, picture.height) != (header.width, header.height):
+            data = resized(data, picture.width, picture.height)
+        setattr(picture, dict(METADATA)[kind], data)
