@@ -64,7 +64,13 @@ def test_hidden_colours_cost_nothing() -> None:
 
 def test_an_opaque_plane_costs_nothing() -> None:
     opaque = np.dstack([HILLS, np.full(HILLS.shape[:2], 255, np.uint8)])
-    assert vaecodec.encode(opaque) == vaecodec.encode(HILLS)
+    data, plain = vaecodec.encode(opaque), vaecodec.encode(HILLS)
+    assert len(plain) < len(data) < len(plain) + 24
+    assert vaecodec.inspect(data)["mode"] == "RGBA"
+    codec = vaecodec.Codec()
+    for alpha in (codec.decode_array(data)[:, :, 3], codec.decode_array(data, (3, 4, 5, 6))[:, :, 3]):
+        assert (alpha == 255).all()
+    assert (codec.preview(data).alpha == 255).all()
 
 
 def test_keep_hidden_on_the_command_line(tmp_path) -> None:

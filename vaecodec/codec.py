@@ -235,6 +235,8 @@ class Codec:
                 pass
             area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
             picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
+            if Section.OPAQUE in container.sections:
+                attach(picture, container, Section.OPAQUE, (slice(None), slice(None)), self.max_metadata)
             if Section.ALPHA in container.sections:
                 attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
                 assert picture.alpha is not None

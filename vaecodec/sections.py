@@ -42,9 +42,10 @@ def read_kept(container: Container) -> NDArray[np.uint8] | None:
 
 def sections_of(picture: Picture, max_metadata: int) -> dict[Section, bytes]:
     """Alpha and metadata of a picture; raises ImageError for a block of metadata that decoders would refuse."""
-    # A plane that is opaque everywhere says nothing.
-    see_through = picture.alpha is not None and not (picture.alpha == 255).all()
-    sections = {Section.ALPHA: alpha_to_png(picture.alpha)} if see_through else {}
+    sections = {}
+    if picture.alpha is not None:
+        opaque = bool((picture.alpha == 255).all())
+        sections = {Section.OPAQUE: b""} if opaque else {Section.ALPHA: alpha_to_png(picture.alpha)}
     for kind, name in METADATA:
         data = getattr(picture, name) or b""
         if len(data) > max_metadata:
@@ -57,7 +58,9 @@ def sections_of(picture: Picture, max_metadata: int) -> dict[Section, bytes]:
 def attach(picture: Picture, container: Container, kind: Section, area: tuple[slice, slice], max_metadata: int) -> None:
     """Set alpha, of the rows and columns of `area`, or a block of metadata from its section; raises FormatError."""
     payload, header = container.section(kind), container.header
-    if kind == Section.ALPHA:
+    if kind == Section.OPAQUE:
+        picture.alpha = np.full((picture.height, picture.width), 255, np.uint8)
+    elif kind == Section.ALPHA:
         try:
             picture.alpha = np.ascontiguousarray(alpha_from_png(payload, header.width, header.height)[area])
         except ImageError as error:
