@@ -31,7 +31,7 @@ from vaecodec.group import GroupCoder, Timing
 from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
 from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
-from vaecodec.picture.hidden import fill_hidden, flatten_hidden
+from vaecodec.picture.hidden import fill_hidden
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS
@@ -145,9 +145,7 @@ class Codec:
         self, header: Header, picture: Picture, groups: Sequence[Streams], sections: dict[Section, bytes]
     ) -> bytes:
         latent_bytes = sum(len(stream) for streams in groups for stream in streams)
-        if not self.keep_hidden:
-            picture = replace(picture, rgb=flatten_hidden(picture.rgb, picture.alpha))
-        if self.keep and (kept := keep_if_smaller(picture, latent_bytes)):
+        if self.keep and (kept := keep_if_smaller(picture, latent_bytes, self.keep_hidden)):
             groups = [Streams(b"", b"")] * len(groups)
             sections = kept | sections
         return write_container(header, groups, sections)

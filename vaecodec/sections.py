@@ -13,17 +13,21 @@ from vaecodec.jpeg import jpeg_if_smaller, read_jpeg
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.picture import Picture
 from vaecodec.picture.exif import resized
+from vaecodec.picture.hidden import flatten_hidden
 
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
-def keep_if_smaller(picture: Picture, latent_bytes: int) -> dict[Section, bytes]:
-    """The section that stands for the latents of a picture, or none."""
+def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = False) -> dict[Section, bytes]:
+    """The section that stands for the latents of a picture, or none. Colours under full transparency are kept where
+    they fit; unless `keep_hidden`, black may take their place."""
     limit = latent_bytes - SECTION_COST
-    if pixels := lossless_if_smaller(picture.rgb, limit):
-        return {Section.PIXELS: pixels}
+    flat = picture.rgb if keep_hidden else flatten_hidden(picture.rgb, picture.alpha)
+    for rgb in [picture.rgb] if flat is picture.rgb else [picture.rgb, flat]:
+        if pixels := lossless_if_smaller(rgb, limit):
+            return {Section.PIXELS: pixels}
     if jpeg := jpeg_if_smaller(picture.rgb, picture.gray, picture.origin, limit):
         return {Section.JPEG: jpeg}
     return {}
