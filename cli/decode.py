@@ -24,7 +24,7 @@ from vaecodec.cli.options import (
 from vaecodec.codec import Codec, Damage
 from vaecodec.files import Source, is_folder
 from vaecodec.folders import Task
-from vaecodec.picture import Picture, save_image, to_pil
+from vaecodec.picture import Picture, save_picture
 from vaecodec.windows import Region
 
 DAMAGED = 3
@@ -103,7 +103,7 @@ def decode(
             picture = codec.preview(opened, progress)
         else:
             picture = codec.decode_picture(opened, region, progress)
-    encoded, notes = save_image(to_pil(picture), Path(target).suffix or ".png")
+    encoded, notes = save_picture(picture, Path(target).suffix or ".png")
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,13 @@ from pictures import generated_picture
 from PIL import Image, ImageCms
 
 import vaecodec
-from vaecodec.bitstream.container import Section, deflate, read_container, write_container
+from vaecodec.bitstream.container import Header, Section, deflate, read_container, write_container
 from vaecodec.files import Source
+from vaecodec.jpeg import kept_jpeg
+from vaecodec.lossless import lossless_if_smaller
+from vaecodec.picture import Picture, to_picture
 from vaecodec.runtime.store import shipped_models
+from vaecodec.sections import Kept, sections_of, write_kept
 
 FOLDER = Path(__file__).parent / "golden"
 TINY = FOLDER / "tiny.safetensors"
@@ -66,6 +71,35 @@ def frozen() -> Iterator[tuple[str, bytes]]:
     yield "tiny-unknown-sections", write_container(container.header, [container.group(0)], sections)
 
 
+def kept() -> Iterator[tuple[str, bytes]]:
+    """Images that are kept as they were, in both versions of the format, though the tiny model takes fewer bytes."""
+    exif = Image.Exif()
+    for name, orientation, options in (
+        ("plain", 1, {}),
+        ("progressive", 1, {"progressive": True}),
+        ("turned", 6, {"restart_marker_rows": 1}),
+        ("upside-down", 3, {"subsampling": 0}),
+        ("gray", 1, {}),
+    ):
+        buffer, exif[0x0112] = io.BytesIO(), orientation
+        image = Image.fromarray(generated_picture(40, 72, seed=orientation))
+        image.convert("L" if name == "gray" else "RGB").save(buffer, "JPEG", quality=30, exif=exif, **options)
+        picture = to_picture(buffer.getvalue())
+        jpeg = kept_jpeg(picture.rgb, picture.gray, picture.origin, 1 << 20)
+        yield f"jpeg-{name}", kept_file(picture, Kept(Section.JPEG, jpeg.payload, jpeg.version))
+    stripes = to_picture(np.indices((48, 80)).sum(0).astype(np.uint8) % 2 * 255)
+    confetti = to_picture(np.random.default_rng(7).integers(0, 2, (24, 40, 3), np.uint8).repeat(2, 0) * 200)
+    for name, picture in (("pixels", stripes), ("pixels-colour", confetti)):
+        webp = lossless_if_smaller(picture.rgb, picture.gray, 1 << 20)
+        yield name, kept_file(picture, Kept(Section.PIXELS, webp))
+
+
+def kept_file(picture: Picture, section: Kept, model: bytes | None = None) -> bytes:
+    identity = model or vaecodec.Codec(TINY).model.identity
+    header = Header(picture.width, picture.height, 10000, identity, gray=picture.gray)
+    return write_kept(header, section, picture, sections_of(picture, 1 << 20))
+
+
 def shipped() -> Iterator[tuple[str, bytes]]:
     for name in shipped_models():
         codec, tiled = vaecodec.Codec(name), vaecodec.Codec(name, tile_log2=7)
@@ -91,6 +125,14 @@ def main() -> None:
         codec = vaecodec.Codec(TINY if arguments.frozen else None)
         (FOLDER / f"{name}.vaec").write_bytes(data)
         golden[name] = latents_hash(codec.decode_latents(data))
+    if arguments.frozen:
+        (FOLDER / "kept").mkdir(exist_ok=True)
+        for name, data in kept():
+            path = FOLDER / "kept" / f"{name}.vaec"
+            if not path.exists():
+                assert read_container(Source(data), 1 << 20).kept, name
+                path.write_bytes(data)
+                Image.fromarray(vaecodec.Codec(TINY).decode_array(data).squeeze()).save(path.with_suffix(".png"))
     index.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
 
 

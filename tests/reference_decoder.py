@@ -58,9 +58,10 @@ class File:
     def __init__(self, data: bytes, identity: bytes) -> None:
         self.data, self.at = data, 0
         check(self.take(4) == b"VAEC", "magic")
-        check(self.take(1) == b"\2", "version")
+        (self.version,) = self.take(1)
+        check(self.version in (2, 3), "version")
         (flags,) = self.take(1)
-        check(flags < 8, "flags")
+        check(flags < (8 if self.version == 2 else 4), "flags")
         self.gray, with_sections, tiled = bool(flags & 1), bool(flags & 2), bool(flags & 4)
         self.width, self.height = self.varint(1 << 20), self.varint(1 << 20)
         self.quality = int.from_bytes(self.take(2), "little")
@@ -69,7 +70,7 @@ class File:
         side = 1 << self.take(1)[0] if tiled else 2048
         longest = max(self.width, self.height)
         check(not tiled or 1 << 7 <= side <= 1 << 11, "tile size")
-        check(longest > side if tiled else longest <= side, "tiles where they belong")
+        check(self.version == 3 or (longest > side if tiled else longest <= side), "tiles where they belong")
         self.tile = side // 16 if tiled else 1 << 20
         table = []
         if with_sections:
@@ -77,9 +78,9 @@ class File:
         kinds = [kind for kind, _ in table]
         check(len(set(kinds)) == len(kinds), "a type twice")
         check(all(kind in (1, 2, 3) or kind >= 128 for kind in kinds), "unknown critical section")
-        plain = not (tiled or with_sections)
+        plain = self.version == 2 and not (tiled or with_sections)
         sizes = []
-        for _ in self.tiles():
+        for _ in self.tiles() if self.version == 2 else ():
             hyper = 4 * self.varint(1 << 28)
             sizes.append((hyper, len(data) - 4 - self.at - hyper if plain else 4 * self.varint(1 << 28)))
         start = 0 if plain else self.at
@@ -95,6 +96,7 @@ class File:
             self.streams.append((both[:hyper], both[hyper:]))
         images = [kind in self.sections for kind in (2, 3)] + [any(map(any, self.streams))]
         check(sum(images) <= 1, "pixels, jpeg or streams")
+        check(self.version == 2 or images[1], "version 3 without a JPEG")
         check(132 not in kinds or (1 not in kinds and not self.sections[132]), "opaque")
         check(self.at == len(data), "the file ends after its last group")
 
@@ -307,11 +309,25 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
     model = Model(model_data)
     file = File(data, model.identity)
     if 2 in file.sections:
-        pixels = np.asarray(Image.open(io.BytesIO(file.sections[2])), np.int64)
+        webp = file.sections[2]
+        chunk = int.from_bytes(webp[16:20], "little")
+        check(webp[:4] + webp[8:16] == b"RIFFWEBPVP8L", "one lossless chunk")
+        check(int.from_bytes(webp[4:8], "little") + 8 == len(webp) == 20 + chunk + chunk % 2, "sizes of RIFF")
+        check(webp[20] == 0x2F and webp[24] >> 4 == 0, "VP8L without alpha")
+        pixels = np.asarray(Image.open(io.BytesIO(webp)), np.int64)
         check(pixels.shape == (file.height, file.width, 3), "pixels of another size")
+        check(not file.gray or np.ptp(pixels, 2).max() == 0, "gray")
         return pixels[:, :, 0] if file.gray else pixels
     if 3 in file.sections:
-        pixels = np.asarray(Image.open(io.BytesIO(file.sections[3])), np.int64)
+        data, turn = (file.sections[3], 1) if file.version == 2 else (file.sections[3][1:], file.sections[3][0])
+        check(1 <= turn <= 8, "orientation")
+        check_jpeg(data, file)
+        pixels = np.asarray(Image.open(io.BytesIO(data)), np.int64)
+        # Rows and columns as EXIF says where the first of each belongs.
+        if turn >= 5:
+            pixels = pixels.swapaxes(0, 1)
+        flips = {1: "", 2: "x", 3: "xy", 4: "y", 5: "", 6: "x", 7: "xy", 8: "y"}[turn]
+        pixels = pixels[:: -1 if "y" in flips else 1, :: -1 if "x" in flips else 1]
         check(pixels.shape == (file.height, file.width) + (3,) * (not file.gray), "a JPEG of another size")
         return pixels
     group, tensors = Group(model, file.quality), model.tensors
@@ -339,6 +355,39 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
     pixels = np.clip(np.rint(255 * t + 127.5), 0, 255).astype(np.int64)
     pixels = pixels[:, : file.height, : file.width]
     return (pixels.sum(0) + 1) // 3 if file.gray else pixels.transpose(1, 2, 0)
+
+
+def check_jpeg(data: bytes, file: File) -> None:
+    """Section 1: the segments of a plain JPEG, and that its last scan has all of its blocks."""
+    check(data[:4] == b"\xff\xd8\xff\xe0" and data[4:11] == b"\0\x10JFIF\0" and data[18:20] == b"\0\0", "JFIF")
+    at, frames, scans, tables = 20, [], 0, set()
+    while True:
+        check(data[at] == 0xFF, "marker")
+        marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        body, at = data[at + 4 : at + 2 + size], at + 2 + size
+        check(marker in (0xDB, 0xC4, 0xC0, 0xDA) or (file.version == 3 and marker in (0xDD, 0xC2)), "segments")
+        if marker == 0xDB:
+            check(len(body) % 65 == 0 and max(body[::65]) < 4, "tables of 8 bits")
+            tables |= set(body[::65])
+        if marker in (0xC0, 0xC2):
+            frames.append(body)
+            check(body[0] == 8 and body[5] == (1 if file.gray else 3) and len(body) == 6 + 3 * body[5], "frame")
+            check(list(body[6::3]) == list(range(1, body[5] + 1)), "components")
+        if marker == 0xDA:
+            scans += 1
+            check(len(frames) == 1, "a frame before its scans")
+            start = at
+            while not (data[at] == 0xFF and data[at + 1] != 0 and not (0xD0 <= data[at + 1] <= 0xD7)):
+                at += 1
+            check(at > start and (file.version == 3 or b"\xff\xd0" not in data[start:at]), "a scan")
+            if data[at + 1] == 0xD9:
+                break
+    check(len(frames) == 1 and 1 <= scans <= (16 if file.version == 3 else 1), "one frame, its scans")
+    check(set(frames[0][8::3]) <= tables, "tables of the components")
+    check(at + 2 == len(data), "an end")
+    # What is missing in a scan is shown by whatever stands in its place.
+    images = [np.asarray(Image.open(io.BytesIO(data[:at] + more + data[at:]))) for more in (b"", b"\x5a\x33" * 40)]
+    check(np.array_equal(*images), "all blocks")
 
 
 def decode_alpha(data: bytes, model_data: bytes) -> np.ndarray | None:

@@ -83,5 +83,5 @@ def test_rubbish_is_left_as_it_is_or_patched_but_never_an_error(rubbish: bytes, 
     for data in (rubbish, b"II*\0" + rubbish, _block("big")[:cut] + rubbish):
         block = ExifBlock(data)
         assert 1 <= block.orientation <= 8
-        block.set_upright()
+        block.set_orientation(3)
         assert len(resized(data, 70000, 5)) == len(data)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import reference_decoder
 from make_golden import FOLDER, TINY, latents_hash
+from PIL import Image
 
 import vaecodec
 from vaecodec.runtime.store import load_model_for
@@ -71,3 +73,21 @@ def test_features_of_golden_streams() -> None:
     unknown = (FOLDER / "tiny-unknown-sections.vaec").read_bytes()
     assert b"of a later writer" in unknown
     assert codec_of("tiny-").decode(unknown).info == {"xmp": b"<x:xmpmeta/>"}
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "kept").glob("*.vaec")), ids=lambda path: path.stem)
+def test_what_is_kept_as_it_was(path: Path) -> None:
+    """Both decoders give the pixels of then: without loss, of a JPEG as near as decoders of JPEG are to each other."""
+    expected = np.asarray(Image.open(path.with_suffix(".png"))).astype(int)
+    ours = np.asarray(codec_of("tiny-").decode(path)).astype(int)
+    theirs = reference_decoder.decode(path.read_bytes(), TINY.read_bytes())
+    slack = 2 if path.stem.startswith("jpeg") else 0
+    assert np.array_equal(theirs, ours)
+    assert np.abs(ours - expected).max() <= slack
+
+
+def test_versions_of_what_is_kept() -> None:
+    versions = {path.stem: path.read_bytes()[4] for path in (FOLDER / "kept").glob("*.vaec")}
+    newer = {"jpeg-progressive", "jpeg-turned", "jpeg-upside-down"}
+    assert {name for name, version in versions.items() if version == 3} == newer
+    assert set(versions) - newer == {"jpeg-plain", "jpeg-gray", "pixels", "pixels-colour"}

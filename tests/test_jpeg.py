@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, write_container
 from vaecodec.errors import FormatError
-from vaecodec.jpeg import find_origin, jpeg_if_smaller, read_jpeg
+from vaecodec.jpeg import find_origin, kept_jpeg, read_jpeg
 from vaecodec.picture import to_picture
 
 
@@ -83,14 +84,17 @@ def test_files_bring_their_tables(photo: Image.Image) -> None:
     assert picture.origin is not None
     assert picture.origin.tables == odd
     assert find_origin(picture.rgb) is None
-    data = jpeg_if_smaller(picture.rgb, False, picture.origin, len(file) + 1)
-    assert data is not None
-    assert psnr(picture.rgb, read_jpeg(data, *photo.size, False)) > 45
-    assert jpeg_if_smaller(picture.rgb, False, picture.origin, len(data)) is None
-    # Turned upright, its blocks are not those of the tables.
+    origin = replace(picture.origin, file=None)  # the tables alone, as of a file that is out of reach
+    kept = kept_jpeg(picture.rgb, False, origin, len(file) + 1)
+    assert kept is not None
+    assert psnr(picture.rgb, read_jpeg(kept.payload, *photo.size, False)) > 45
+    assert kept_jpeg(picture.rgb, False, origin, len(kept.data)) is None
+    # Turned upright, its blocks are not those of the tables: the file itself must do.
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert to_picture(jpeg(photo, exif=exif)).origin is None
+    turned = to_picture(jpeg(photo, exif=exif))
+    assert turned.origin.orientation == 6
+    assert kept_jpeg(turned.rgb, False, replace(turned.origin, file=None), 1 << 20) is None
     assert to_picture(jpeg(photo.convert("CMYK"))).origin is None
     assert to_picture(photo).origin is None
 

@@ -57,11 +57,11 @@ def test_photographs_are_coded(photograph: np.ndarray) -> None:
 
 def test_not_more_bytes_than_coded() -> None:
     flat = np.full((64, 64, 3), 90, np.uint8)
-    webp = lossless_if_smaller(flat, 1000)
+    webp = lossless_if_smaller(flat, False, 1000)
     assert webp is not None
-    assert np.array_equal(read_lossless(webp, 64, 64), flat)
-    assert lossless_if_smaller(flat, len(webp)) is None
-    assert lossless_if_smaller(np.zeros((1, 16384, 3), np.uint8), 10**6) is None
+    assert np.array_equal(read_lossless(webp, 64, 64, False), flat)
+    assert lossless_if_smaller(flat, False, len(webp)) is None
+    assert lossless_if_smaller(np.zeros((1, 16384, 3), np.uint8), False, 10**6) is None
 
 
 NONE = Streams(b"", b"")

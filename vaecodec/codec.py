@@ -36,7 +36,7 @@ from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import attach, keep_if_smaller, read_kept, sections_of
+from vaecodec.sections import attach, attach_jpeg, keep_if_smaller, read_kept, sections_of, write_kept
 from vaecodec.tiles import TILE_LOG2, choose_tile
 from vaecodec.windows import Damage, Region, analyse_tile, pixel_area, synthesise
 
@@ -146,8 +146,7 @@ class Codec:
     ) -> bytes:
         latent_bytes = sum(len(stream) for streams in groups for stream in streams)
         if self.keep and (kept := keep_if_smaller(picture, latent_bytes, self.keep_hidden)):
-            groups = [Streams(b"", b"")] * len(groups)
-            sections = kept | sections
+            return write_kept(header, kept, picture, sections)
         return write_container(header, groups, sections)
 
     def encode_batch(self, images: Iterable[Any], quality: float = 50) -> list[bytes]:
@@ -268,6 +267,9 @@ class Codec:
         pictures = []
         for container, rgb in zip(containers, images, strict=True):
             picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
+            # EXIF is attached after the JPEG, whose resolution it overrules.
+            if container.kept == Section.JPEG:
+                attach_jpeg(picture, container)
             for kind in (kind for kind in container.sections if kind != container.kept):
                 try:
                     attach(picture, container, kind, area, self.max_metadata)

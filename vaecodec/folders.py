@@ -25,7 +25,7 @@ from vaecodec.files import (
     url_exists,
     write_whole,
 )
-from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_image, to_picture, to_pil
+from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_picture, to_picture
 from vaecodec.signals import unwind_on_signals
 
 SUFFIX = ".vaec"
@@ -199,7 +199,7 @@ class Worker:
     def _decode(self, job: Job) -> dict[str, Any]:
         with Source(job.source) as source:
             picture = self.codec.decode_picture(source)
-        data, _ = save_image(to_pil(picture), self.task.suffix)
+        data, _ = save_picture(picture, self.task.suffix)
         return self._written(job, data, picture, source.size, source.size)
 
     def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vaecodec.bitstream.container import VERSION, read_container
+from vaecodec.bitstream.container import read_container
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import ModelError
 from vaecodec.files import Source
@@ -34,7 +34,7 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     except ModelError:
         model = None
     return {
-        "version": VERSION,
+        "version": header.version,
         "width": header.width,
         "height": header.height,
         "mode": ("L" if header.gray else "RGB") + ("A" if container.has_alpha else ""),

@@ -6,23 +6,26 @@ other codecs spend their bits on its artefacts. The tables come with the file or
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
-from vaecodec.errors import FormatError
+from vaecodec.bitstream.container import JPEG_VERSION, VERSION
+from vaecodec.errors import FormatError, ImageError
+from vaecodec.jpeg_file import PlainJpeg
+from vaecodec.picture.exif import TURNS
+from vaecodec.picture.opening import pixel_limit
+from vaecodec.picture.origin import JpegOrigin, Tables
 
 MAX_SIDE = 65500
 """Largest side of a JPEG that libjpeg writes, in pixels."""
 MAX_ERROR = 2.0
 """Largest mean squared error of a JPEG to be kept, 45.1 dB: less than what latents of as many bytes have."""
-SAMPLINGS = (2, 1, 0)
-"""Chroma at a quarter, half or all of the pixels, as Pillow numbers them."""
-
 BLOCKS = 64
 """How many blocks of 8x8 pixels are looked at to find tables."""
 QUALITIES = range(1, 91)
@@ -32,46 +35,52 @@ MIN_STEP, MIN_COUNT = 4, 40
 MIN_SHARE = 0.9
 """Share of them that lie within a sixth of a step from its multiples; a third would by chance."""
 
-ORIENTATION = ExifTags.Base.Orientation
-
-Tables = list[list[int]]
-"""Quantisation tables in Pillow's order: luma and, unless gray, chroma; rows of an 8x8 block one after another."""
+SURPLUS = bytes(range(0x35, 0x75)) + b"\x5a\xa5" * 8
+"""Bytes that are no whole symbols of zeros whatever the Huffman tables."""
 
 
-@dataclass(frozen=True)
-class JpegOrigin:
-    """How the JPEG that an image was read from was made: tables and chroma sampling (one of SAMPLINGS)."""
-
-    tables: Tables
-    samplings: tuple[int, ...] = SAMPLINGS
-
-
-def origin_of(image: Image.Image) -> JpegOrigin | None:
-    """That of an image just opened; None if it is no upright 8-bit JPEG of the usual kind."""
-    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in ("L", "RGB"):
-        return None
-    sampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else 0
-    tables = [list(table) for _, table in sorted(image.quantization.items())]
-    if sampling not in SAMPLINGS or not 1 <= len(tables) <= 2 or image.getexif().get(ORIENTATION, 1) != 1:
-        return None
-    return JpegOrigin(tables, (sampling,))
-
-
-def jpeg_if_smaller(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, limit: int) -> bytes | None:
-    """rgb (H, W, 3) as a JPEG of fewer than `limit` bytes and an error of at most MAX_ERROR; None if there is none."""
-    if max(rgb.shape) > MAX_SIDE or (origin := origin or find_origin(rgb)) is None:
+def kept_jpeg(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, limit: int) -> JpegSection | None:
+    """rgb (H, W, 3) as a JPEG of fewer than `limit` bytes: the file that it came from, which has exactly these pixels,
+    or one of the same tables with an error of at most MAX_ERROR; None if there is none that our own reader reads."""
+    if origin and origin.file is not None:
+        if len(origin.file.data) >= limit:
+            return None
+        kept = JpegSection(origin.file.data, origin.orientation, origin.file.basic and origin.orientation == 1)
+        if _error(kept, rgb, gray) == 0:
+            return kept
+    origin = origin or find_origin(rgb)
+    if origin is None or origin.orientation != 1 or max(rgb.shape) > MAX_SIDE:
         return None
     image = Image.fromarray(np.ascontiguousarray(rgb[:, :, 0] if gray else rgb))
     for sampling in origin.samplings[: 1 if gray else None]:
-        buffer = io.BytesIO()
-        sampled = {} if gray else {"subsampling": sampling}
-        image.save(buffer, "JPEG", qtables=origin.tables[: 1 if gray else None], optimize=True, **sampled)
-        data = buffer.getvalue()
-        if len(data) < limit:
-            error = np.asarray(Image.open(io.BytesIO(data)), np.int16) - np.asarray(image, np.int16)
-            if np.square(error, dtype=np.int32).mean() <= MAX_ERROR:
-                return data
+        data = _compressed(image, origin.tables[: 1 if gray else None], None if gray else sampling)
+        kept = JpegSection(data, 1, True)
+        if len(data) < limit and _error(kept, rgb, gray) <= MAX_ERROR:
+            return kept
     return None
+
+
+def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> bytes:
+    options = {} if sampling is None else {"subsampling": sampling}
+    for optimize in (True, False):
+        buffer = io.BytesIO()
+        try:
+            image.save(buffer, "JPEG", qtables=tables, optimize=optimize, **options)
+        except OSError:  # optimised tables need the whole file in a buffer, which Pillow makes too small for noise
+            continue
+        return buffer.getvalue()
+    raise ImageError("this image cannot be written as a JPEG")
+
+
+def _error(kept: JpegSection, rgb: NDArray[np.uint8], gray: bool) -> float:
+    """Mean squared error of a section as our own reader reads it; infinite where it refuses it."""
+    try:
+        decoded = read_jpeg(kept.payload, rgb.shape[1], rgb.shape[0], gray, kept.version)
+    except FormatError:
+        return float("inf")
+    if np.array_equal(decoded, rgb):
+        return 0.0
+    return float(np.square(decoded.astype(np.int16) - rgb, dtype=np.int32).mean())
 
 
 def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
@@ -123,32 +132,58 @@ def _standard_tables() -> NDArray[np.int64]:
     return ((examples * percent[:, None, None] + 50) // 100).clip(1, 255)
 
 
-def read_jpeg(data: bytes, width: int, height: int, gray: bool) -> NDArray[np.uint8]:
-    """Inverse: (H, W, 3). Raises FormatError unless it is a plain JPEG (see _is_plain) of exactly this size."""
+@dataclass(frozen=True)
+class JpegSection:
+    """A JPEG to be kept, the orientation in which it lies, and whether version 2 of the format allows it."""
+
+    data: bytes
+    orientation: int
+    basic: bool
+
+    @property
+    def version(self) -> int:
+        return VERSION if self.basic else JPEG_VERSION
+
+    @property
+    def payload(self) -> bytes:
+        return self.data if self.basic else bytes([self.orientation]) + self.data
+
+    @classmethod
+    def parse(cls, payload: bytes, version: int) -> JpegSection:
+        """Inverse of `payload`; raises FormatError for an orientation that there is not."""
+        if version == VERSION:
+            return cls(payload, 1, True)
+        if not payload or not 1 <= payload[0] <= 8:
+            raise FormatError("the jpeg section has no valid orientation")
+        return cls(payload[1:], payload[0], False)
+
+
+def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int = VERSION) -> NDArray[np.uint8]:
+    """The image of a jpeg section: (H, W, 3). Raises FormatError unless FORMAT.md allows it, of exactly this size."""
+    section = JpegSection.parse(payload, version)
+    turned = (height, width) if section.orientation >= 5 else (width, height)
     try:
-        if _is_plain(data):
-            with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                if image.size == (width, height) and image.mode == ("L" if gray else "RGB"):
-                    return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise FormatError("the jpeg section is damaged") from error
-    raise FormatError("the jpeg section does not fit the image")
+        plain = PlainJpeg.parse(section.data)
+        frame = plain.frame
+        if (frame.width, frame.height) != turned or (len(frame.components) == 1) != gray:
+            raise FormatError("the jpeg section does not fit the image")
+        if section.basic and not plain.basic:
+            raise FormatError("the jpeg section is of a kind that needs version 3")
+        # Where coded data ends too early libjpeg shows gray; data that is put in its place then shows.
+        whole = hashlib.blake2b(_decoded(plain.with_surplus(SURPLUS), width * height)).digest()
+        pixels = _decoded(section.data, width * height)
+        if hashlib.blake2b(pixels).digest() != whole:
+            raise FormatError("the jpeg section is damaged: coded data is missing")
+    except FormatError:
+        raise
+    except Exception as error:  # whatever Pillow raises
+        raise FormatError(f"the jpeg section is damaged or of another kind: {error}".splitlines()[0]) from error
+    if section.orientation in TURNS:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[section.orientation]))
+    return np.ascontiguousarray(pixels)
 
 
-def _is_plain(data: bytes) -> bool:
-    """Whether the segments are JFIF's header, tables, one baseline frame, and one scan up to the end: neither many
-    scans, which take long to decode, nor anything that could hide beside the image."""
-    if data[:2] != b"\xff\xd8":
-        return False
-    at, frames = 2, 0
-    while True:
-        marker = data[at : at + 2]
-        if marker not in (b"\xff\xe0", b"\xff\xdb", b"\xff\xc4", b"\xff\xc0", b"\xff\xda"):
-            return False
-        frames += marker == b"\xff\xc0"
-        at += 2 + max(int.from_bytes(data[at + 2 : at + 4], "big"), 2)
-        if marker == b"\xff\xda":
-            break
-    scan = data[at:]
-    # Within the scan a byte 255 stands before a 0 only; the end is the first marker, and the last two bytes.
-    return frames == 1 and scan.endswith(b"\xff\xd9") and scan.count(b"\xff") == scan.count(b"\xff\x00") + 1
+def _decoded(data: bytes, pixels: int) -> NDArray[np.uint8]:
+    """(H, W, 3), whatever limits the application has set for Pillow."""
+    with pixel_limit(pixels), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        return np.array(image.convert("RGB"))

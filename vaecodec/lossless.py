@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.errors import FormatError
+from vaecodec.picture.opening import pixel_limit
 
 MAX_SIDE = 16383
 """Largest side of a WebP file, in pixels."""
@@ -28,8 +29,9 @@ PATCH_HEADER = 64
 """Bytes that a small WebP file takes besides its pixels, about."""
 
 
-def lossless_if_smaller(rgb: NDArray[np.uint8], limit: int) -> bytes | None:
-    """All pixels of rgb (H, W, 3) in fewer than `limit` bytes, or None where they do not fit."""
+def lossless_if_smaller(rgb: NDArray[np.uint8], gray: bool, limit: int) -> bytes | None:
+    """All pixels of rgb (H, W, 3) in fewer than `limit` bytes as our own reader reads them, or None where they do not
+    fit."""
     height, width = rgb.shape[:2]
     allowed = limit / (height * width)
     if max(height, width) > MAX_SIDE or _bytes_of_rows(rgb) > ROWS_MARGIN * allowed:
@@ -39,7 +41,11 @@ def lossless_if_smaller(rgb: NDArray[np.uint8], limit: int) -> bytes | None:
     if len(_webp(patch)) > PATCH_MARGIN * allowed * patch.size / 3 + PATCH_HEADER:
         return None
     data = _webp(rgb)
-    return data if len(data) < limit else None
+    try:
+        whole = len(data) < limit and np.array_equal(read_lossless(data, width, height, gray), rgb)
+    except FormatError:
+        return None
+    return data if whole else None
 
 
 def _bytes_of_rows(rgb: NDArray[np.uint8]) -> float:
@@ -55,14 +61,29 @@ def _webp(rgb: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def read_lossless(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """Inverse: (H, W, 3). Raises FormatError unless it is one lossless WebP picture of exactly this size, no more."""
-    plain = data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8L" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+def read_lossless(data: bytes, width: int, height: int, gray: bool) -> NDArray[np.uint8]:
+    """Inverse: (H, W, 3). Raises FormatError unless it is one lossless WebP picture of exactly this size, no more, and
+    of equal channels if `gray`."""
+    if not _is_plain(data):
+        raise FormatError("the pixels section is no lossless WebP file of one chunk without alpha")
     try:
-        if plain:
-            with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
-                if image.size == (width, height) and image.mode == "RGB":
-                    return np.array(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        with pixel_limit(width * height), Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            fits = image.size == (width, height) and image.mode == "RGB"
+            pixels = np.array(image) if fits else None
+    except Exception as error:  # whatever Pillow raises
         raise FormatError("the pixels section is damaged") from error
-    raise FormatError("the pixels section does not fit the image")
+    if pixels is None:
+        raise FormatError("the pixels section does not fit the image")
+    if gray and not (pixels == pixels[:, :, :1]).all():
+        raise FormatError("the pixels section has colours, and the image is gray")
+    return pixels
+
+
+def _is_plain(data: bytes) -> bool:
+    """RIFF, its size, WEBP, one chunk VP8L, of which the header says no alpha, up to the end."""
+    if len(data) < 25 or data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8L":
+        return False
+    size, chunk = (int.from_bytes(data[at : at + 4], "little") for at in (4, 16))
+    header = int.from_bytes(data[21:25], "little")  # 14 bits of width, 14 of height, alpha, 3 of the version
+    ends = size + 8 == len(data) == 20 + chunk + chunk % 2 and data[20 + chunk :] in (b"", b"\0")
+    return ends and data[20] == 0x2F and header >> 28 == 0

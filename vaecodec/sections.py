@@ -3,34 +3,85 @@ bytes than their latents: without loss, or as a JPEG."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.alpha import alpha_from_png, alpha_to_png
-from vaecodec.bitstream.container import Container, Section, deflate, inflate
+from vaecodec.bitstream.container import (
+    JPEG_VERSION,
+    VERSION,
+    Container,
+    Header,
+    Section,
+    Streams,
+    deflate,
+    inflate,
+    write_container,
+)
 from vaecodec.errors import FormatError, ImageError
-from vaecodec.jpeg import jpeg_if_smaller, read_jpeg
+from vaecodec.jpeg import JpegSection, kept_jpeg, read_jpeg
+from vaecodec.jpeg_file import density
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.picture import Picture
 from vaecodec.picture.exif import resized
 from vaecodec.picture.hidden import flatten_hidden
+from vaecodec.picture.metadata import resolution
+from vaecodec.tiles import MAX_LOG2, choose_tile
 
+MAX_EMPTY_GROUPS = 4
+"""How many groups without streams, of 6 bytes each, a file of version 2 may have beside its JPEG."""
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
-def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = False) -> dict[Section, bytes]:
-    """The section that stands for the latents of a picture, or none. Colours under full transparency are kept where
-    they fit; unless `keep_hidden`, black may take their place."""
+@dataclass(frozen=True)
+class Kept:
+    """The section that stands for the latents of a picture, and the version of the format that it needs."""
+
+    kind: Section
+    payload: bytes
+    version: int = VERSION
+
+
+def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = False) -> Kept | None:
+    """What stands for the latents of a picture where it takes fewer bytes. Colours under full transparency are kept
+    where they fit; unless `keep_hidden`, black may take their place."""
     limit = latent_bytes - SECTION_COST
     flat = picture.rgb if keep_hidden else flatten_hidden(picture.rgb, picture.alpha)
     for rgb in [picture.rgb] if flat is picture.rgb else [picture.rgb, flat]:
-        if pixels := lossless_if_smaller(rgb, limit):
-            return {Section.PIXELS: pixels}
-    if jpeg := jpeg_if_smaller(picture.rgb, picture.gray, picture.origin, limit):
-        return {Section.JPEG: jpeg}
-    return {}
+        if pixels := lossless_if_smaller(rgb, picture.gray, limit):
+            return Kept(Section.PIXELS, pixels)
+    if jpeg := kept_jpeg(picture.rgb, picture.gray, picture.origin, limit):
+        return Kept(Section.JPEG, jpeg.payload, jpeg.version)
+    return None
+
+
+def write_kept(header: Header, kept: Kept, picture: Picture, sections: dict[Section, bytes]) -> bytes:
+    """Bytes of a file that has its image in a section, with these other sections, at the least cost in empty groups."""
+    if header.tile_log2 is not None:
+        header = replace(header, tile_log2=choose_tile(header.width, header.height, MAX_LOG2))
+    groups = [Streams(b"", b"")] * len(header.grid)
+    if kept.kind == Section.JPEG:
+        if kept.version == VERSION and len(groups) > MAX_EMPTY_GROUPS:
+            kept = Kept(Section.JPEG, bytes([1]) + kept.payload, JPEG_VERSION)
+        jpeg = JpegSection.parse(kept.payload, kept.version)
+        if picture.exif is not None and picture.exif == resolution(density(jpeg.data)):
+            sections = {kind: data for kind, data in sections.items() if kind != Section.EXIF}  # the JPEG says it
+    if kept.version == JPEG_VERSION:
+        header, groups = replace(header, tile_log2=None, version=JPEG_VERSION), []
+    return write_container(header, groups, {kept.kind: kept.payload} | sections)
+
+
+def attach_jpeg(picture: Picture, container: Container) -> None:
+    """Set the JPEG that an image is kept as, if the picture is all of it, and the resolution that it names."""
+    header = container.header
+    section = JpegSection.parse(container.section(Section.JPEG), header.version)
+    picture.exif = resolution(density(section.data))
+    if (picture.width, picture.height) == (header.width, header.height):
+        picture.jpeg, picture.jpeg_orientation = section.data, section.orientation
 
 
 def read_kept(container: Container) -> NDArray[np.uint8] | None:
@@ -40,8 +91,8 @@ def read_kept(container: Container) -> NDArray[np.uint8] | None:
         return None
     payload = container.section(kind)
     if kind == Section.PIXELS:
-        return read_lossless(payload, header.width, header.height)
-    return read_jpeg(payload, header.width, header.height, header.gray)
+        return read_lossless(payload, header.width, header.height, header.gray)
+    return read_jpeg(payload, header.width, header.height, header.gray, header.version)
 
 
 def sections_of(picture: Picture, max_metadata: int) -> dict[Section, bytes]:

@@ -21,6 +21,11 @@ TILE_LOG2 = 10
 """What the encoder chooses."""
 
 
+def counted_pixels(width: int, height: int) -> int:
+    """Pixels of an image as limits count them: a thin one takes as much work as one of PAD pixels a side."""
+    return max(width, PAD) * max(height, PAD)
+
+
 class Rect(NamedTuple):
     """Half-open rectangle."""
 

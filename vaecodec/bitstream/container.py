@@ -5,15 +5,18 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from vaecodec.config import IDENTITY_BYTES, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
 from vaecodec.errors import FormatError
 from vaecodec.files import Source
-from vaecodec.tiles import TileGrid
+from vaecodec.tiles import TileGrid, counted_pixels
 
 MAGIC = b"VAEC"
 VERSION = 2
+JPEG_VERSION = 3
+"""Version of files that keep a JPEG which version 2 does not allow: they have no groups."""
 GRAY, HAS_SECTIONS, TILED = 1, 2, 4
 MAX_SIDE = 1 << 20
 MAX_LENGTH = 1 << 28
@@ -58,8 +61,9 @@ class Header:
     model: bytes
     gray: bool = False
     tile_log2: int | None = None
+    version: int = VERSION
 
-    @property
+    @cached_property
     def grid(self) -> TileGrid:
         return TileGrid(self.width, self.height, self.tile_log2)
 
@@ -135,7 +139,7 @@ def _with_checksum(data: bytes) -> bytes:
 def write_container(header: Header, groups: list[Streams], sections: dict[Section, bytes]) -> bytes:
     """Bytes of a file; `groups` in raster order of the tiles."""
     flags = GRAY * header.gray | HAS_SECTIONS * bool(sections) | TILED * (header.tile_log2 is not None)
-    parts = [MAGIC, bytes([VERSION, flags]), _varint(header.width), _varint(header.height)]
+    parts = [MAGIC, bytes([header.version, flags]), _varint(header.width), _varint(header.height)]
     parts += [header.quality.to_bytes(2, "little"), header.model]
     if header.tile_log2 is not None:
         parts.append(bytes([header.tile_log2]))
@@ -144,7 +148,7 @@ def write_container(header: Header, groups: list[Streams], sections: dict[Sectio
         parts += [bytes([kind]) + _varint(len(payload)) for kind, payload in sections.items()]
     for streams in groups:
         parts += [_varint(len(stream) // 4) for stream in streams]
-    if not flags & (HAS_SECTIONS | TILED):
+    if not flags & (HAS_SECTIONS | TILED) and groups:
         # A plain file saves the second length and a checksum: one covers all of it.
         (streams,) = groups
         return _with_checksum(b"".join(parts[:-1]) + streams.hyper + streams.latent)
@@ -197,14 +201,15 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     if start[: len(MAGIC)] != MAGIC[: len(start)]:
         raise FormatError("not a vaecodec file")
     reader.take(len(MAGIC))
-    if (version := reader.byte()) != VERSION:
-        raise FormatError(f"format version {version} is not supported, only version {VERSION}")
+    if (version := reader.byte()) not in (VERSION, JPEG_VERSION):
+        raise FormatError(f"format version {version} is not supported, only versions {VERSION} and {JPEG_VERSION}")
     flags = reader.byte()
-    header = _read_header(reader, flags, max_pixels)
+    header = _read_header(reader, version, flags, max_pixels)
     lengths = _read_section_table(reader) if flags & HAS_SECTIONS else []
-    simple = not flags & (HAS_SECTIONS | TILED)
+    simple = version == VERSION and not flags & (HAS_SECTIONS | TILED)
     sizes = []
-    for _ in range(len(header.grid)):  # raises FormatError where tiles are missing, needless or of a wrong size
+    # The grid raises FormatError where tiles are missing, needless or of a wrong size.
+    for _ in range(0 if version == JPEG_VERSION else len(header.grid)):
         hyper = 4 * reader.varint(MAX_LENGTH)
         # A plain file does not say the size of its last stream: it reaches up to the checksum at the end.
         rest = source.size - CHECKSUM_BYTES - reader.at - hyper
@@ -222,6 +227,8 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
             sections[kind] = _Part(at, size)
         at += size + CHECKSUM_BYTES
     images = [kind.name.lower() for kind in KEPT if kind in sections] + ["coded groups"] * any(map(any, sizes))
+    if version == JPEG_VERSION and Section.JPEG not in sections:
+        raise FormatError(f"a file of version {JPEG_VERSION} has no jpeg section")
     if len(images) > 1:
         raise FormatError(f"the file has both {images[0]} and {images[1]}")
     if Section.OPAQUE in sections and (Section.ALPHA in sections or sections[Section.OPAQUE].size):
@@ -240,19 +247,20 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     return Container(header, source, sections, groups, [hyper for hyper, _ in sizes], covered)
 
 
-def _read_header(reader: _Reader, flags: int, max_pixels: int) -> Header:
-    if flags & ~(GRAY | HAS_SECTIONS | TILED):
+def _read_header(reader: _Reader, version: int, flags: int, max_pixels: int) -> Header:
+    if flags & ~(GRAY | HAS_SECTIONS | (TILED if version == VERSION else 0)):
         raise FormatError("the file uses features that this version does not know")
     width, height = reader.varint(MAX_SIDE), reader.varint(MAX_SIDE)
     if not width or not height:
         raise FormatError("the image has no pixels")
-    if width * height > max_pixels:
+    if counted_pixels(width, height) > max_pixels:
         raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (--max-pixels)")
     quality = int.from_bytes(reader.take(2), "little")
     if not QUALITY_MIN * QUALITY_UNIT <= quality <= QUALITY_MAX * QUALITY_UNIT:
         raise FormatError("the quality in the file is out of range")
     model = reader.take(IDENTITY_BYTES)
-    return Header(width, height, quality, model, bool(flags & GRAY), reader.byte() if flags & TILED else None)
+    tile = reader.byte() if flags & TILED else None
+    return Header(width, height, quality, model, bool(flags & GRAY), tile, version)
 
 
 def _read_section_table(reader: _Reader) -> list[tuple[Section | None, int]]:

@@ -2,7 +2,7 @@
 
 from vaecodec.picture.picture import IMAGE_SUFFIXES, MAX_PIXELS, SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.reading import to_picture
-from vaecodec.picture.writing import save_image, to_array, to_pil, to_tensor
+from vaecodec.picture.writing import save_image, save_picture, to_array, to_pil, to_tensor
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -11,6 +11,7 @@ __all__ = [
     "Picture",
     "check_pixels",
     "save_image",
+    "save_picture",
     "to_array",
     "to_picture",
     "to_pil",

@@ -76,8 +76,11 @@ class ExifBlock:
         entry = self._main.get(ORIENTATION)
         return entry.value if entry and entry.value in TURNS else 1
 
-    def set_upright(self) -> None:
-        self._set(self._main.get(ORIENTATION), 1)
+    def set_orientation(self, orientation: int) -> bool:
+        """False where the block has no place for it."""
+        entry = self._main.get(ORIENTATION)
+        self._set(entry, orientation)
+        return entry is not None
 
     def set_size(self, width: int, height: int) -> None:
         """The picture has other sides now: they are set where the block names them, and its thumbnail, which shows it

@@ -48,7 +48,7 @@ def metadata_of(image: Image.Image, orientation: int) -> Metadata:
         exif = _upright(exif, image, orientation)
         xmp = xmp and XMP_ORIENTATION.sub(b"", xmp)
     if exif is None:
-        exif = _resolution(image.info.get("dpi"))
+        exif = resolution(image.info.get("dpi"))
     return Metadata(exif, icc if isinstance(icc, bytes) and icc else None, xmp, notes)
 
 
@@ -57,14 +57,14 @@ def _upright(exif: bytes | None, image: Image.Image, orientation: int) -> bytes 
     if exif is None:
         return None
     block = ExifBlock(exif)
-    block.set_upright()
+    block.set_orientation(1)
     if orientation >= 5:
         block.set_size(image.height, image.width)
     return bytes(block.data)
 
 
-def _resolution(dpi: Any) -> bytes | None:
-    """An EXIF block that says no more than this (horizontal and vertical dots an inch)."""
+def resolution(dpi: Any) -> bytes | None:
+    """An EXIF block that says no more than this (horizontal and vertical dots an inch); None where that is nothing."""
     try:
         across, down = (float(value) for value in dpi)
         if not (1 <= across <= 100_000 and 1 <= down <= 100_000):

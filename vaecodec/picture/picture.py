@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.errors import ImageError
-from vaecodec.jpeg import JpegOrigin
+from vaecodec.picture.origin import JpegOrigin
+from vaecodec.tiles import counted_pixels
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""
@@ -33,6 +34,10 @@ class Picture:
     xmp: bytes | None = None
     notes: list[str] = field(default_factory=list)
     origin: JpegOrigin | None = None
+    jpeg: bytes | None = None
+    """The plain JPEG that a decoded picture was kept as, whole."""
+    jpeg_orientation: int = 1
+    """The orientation, as EXIF counts, in which it lies."""
 
     @property
     def height(self) -> int:
@@ -47,5 +52,5 @@ def check_pixels(width: int, height: int, limit: int) -> None:
     """Raises ImageError for images without pixels or with more than `limit`."""
     if width < 1 or height < 1:
         raise ImageError("the image has no pixels")
-    if width * height > limit:
+    if counted_pixels(width, height) > limit:
         raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (--max-pixels)")

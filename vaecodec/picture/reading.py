@@ -14,11 +14,11 @@ from PIL import Image
 
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.files import Source, is_url
-from vaecodec.jpeg import origin_of
 from vaecodec.picture.exif import TURNS, orientation_of
 from vaecodec.picture.metadata import metadata_of
 from vaecodec.picture.modes import Origin, eight_bit, to_eight_bit
 from vaecodec.picture.opening import pixel_limit
+from vaecodec.picture.origin import origin_of
 from vaecodec.picture.picture import MAX_PIXELS, SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.png import colour_notes, is_png, without_texts
 
@@ -142,16 +142,16 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     check_pixels(*image.size, max_pixels)
     if getattr(image, "fp", True) is None and getattr(image, "tile", None):
         raise ImageError("the image is closed, or was verified: open it again")
-    source, origin = Origin.of(image), origin_of(image)
+    source, orientation = Origin.of(image), orientation_of(image)
+    origin = origin_of(image, orientation)
     image.load()
     check_pixels(*image.size, max_pixels)  # icons choose their size only now
-    orientation = orientation_of(image)
     metadata = metadata_of(image, orientation)
     samples = to_eight_bit(image, source, metadata.icc)
     picture = _from_array(np.asarray(_turned(samples.array, orientation)), max_pixels)
     notes = [SIXTEEN_BITS] if source.sixteen_bit else []
     notes += [note for note in samples.notes + metadata.notes if note not in notes]
-    picture.origin = origin if orientation == 1 else None
+    picture.origin = origin
     picture.exif, picture.xmp = metadata.exif, metadata.xmp
     picture.icc = metadata.icc if samples.profile_fits else None
     if _frames(image) > 1:

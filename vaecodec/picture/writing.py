@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from vaecodec.errors import ImageError
-from vaecodec.picture.metadata import dpi_of
+from vaecodec.jpeg_file import density, with_metadata
+from vaecodec.picture.exif import ORIENTATION, ExifBlock
+from vaecodec.picture.metadata import dpi_of, resolution
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.picture import Picture
 
@@ -50,6 +52,36 @@ def to_pil(picture: Picture) -> Image.Image:
     if picture.exif is not None and (dpi := dpi_of(picture.exif)):
         image.info["dpi"] = dpi
     return image
+
+
+def save_picture(picture: Picture, suffix: str) -> tuple[bytes, list[str]]:
+    """File bytes of a decoded picture in the format of `suffix`, and notes, as from save_image. What was kept as a JPEG
+    becomes that JPEG again, with its coefficients, where a JPEG is asked for."""
+    Image.preinit()
+    if picture.jpeg is not None and picture.alpha is None and Image.EXTENSION.get(suffix.lower()) == "JPEG":
+        exif = _laid(picture.exif, picture)
+        if exif is not None or picture.jpeg_orientation == 1:
+            data, lost = with_metadata(picture.jpeg, exif, picture.icc, picture.xmp)
+            return data, [f"JPEG cannot hold the {name} of this image: left out" for name in lost]
+    return save_image(to_pil(picture), suffix)
+
+
+def _laid(exif: bytes | None, picture: Picture) -> bytes | None:
+    """EXIF for the JPEG of a picture as it lies; None if there is none, or it cannot say how that is."""
+    orientation = picture.jpeg_orientation
+    if orientation == 1:
+        # What the JPEG itself says of its resolution need not be said twice.
+        return None if picture.jpeg and exif == resolution(density(picture.jpeg)) else exif
+    if exif is None:
+        fields = Image.Exif()
+        fields[ORIENTATION] = orientation
+        return fields.tobytes()
+    block = ExifBlock(exif)
+    if not block.set_orientation(orientation):
+        return None
+    if orientation >= 5:
+        block.set_size(picture.height, picture.width)
+    return bytes(block.data)
 
 
 def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:

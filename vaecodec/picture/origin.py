@@ -1,0 +1,53 @@
+"""How the JPEG was made that an image was read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image, JpegImagePlugin
+
+from vaecodec.jpeg_file import PlainJpeg, plain_jpeg
+
+SAMPLINGS = (2, 1, 0)
+"""Chroma at a quarter, half or all of the pixels, as Pillow numbers them."""
+
+Tables = list[list[int]]
+"""Quantisation tables in Pillow's order: luma and, unless gray, chroma; rows of an 8x8 block one after another."""
+
+
+@dataclass(frozen=True)
+class JpegOrigin:
+    """How the JPEG that an image was read from was made: tables and chroma sampling (one of SAMPLINGS); the file itself
+    where there is one of a kind that can be kept, and in which orientation (1 to 8, as EXIF counts) it lies."""
+
+    tables: Tables
+    samplings: tuple[int, ...] = SAMPLINGS
+    file: PlainJpeg | None = None
+    orientation: int = 1
+
+
+def origin_of(image: Image.Image, orientation: int = 1) -> JpegOrigin | None:
+    """That of an image just opened and not yet loaded; None if it is no 8-bit JPEG of the usual kind."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in ("L", "RGB"):
+        return None
+    file = plain_jpeg(_file_of(image))
+    sampling = JpegImagePlugin.get_sampling(image) if image.mode == "RGB" else 0
+    tables = [list(table) for _, table in sorted(image.quantization.items())]
+    usual = sampling in SAMPLINGS and 1 <= len(tables) <= 2 and max(map(max, tables)) < 256
+    if not usual and file is None:
+        return None
+    # Without usual tables, or turned, nothing but the file itself will do.
+    return JpegOrigin(tables, (sampling,) if usual and orientation == 1 else (), file, orientation)
+
+
+def _file_of(image: JpegImagePlugin.JpegImageFile) -> bytes:
+    """The bytes of the file behind an image that is not loaded yet; none if they are out of reach."""
+    file = image.fp
+    if file is None or not image.tile:
+        return b""
+    at = file.tell()
+    try:
+        file.seek(0)
+        return file.read()
+    finally:
+        file.seek(at)
