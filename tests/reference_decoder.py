@@ -360,7 +360,7 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
 def check_jpeg(data: bytes, file: File) -> None:
     """Section 1: the segments of a plain JPEG, and that its last scan has all of its blocks."""
     check(data[:4] == b"\xff\xd8\xff\xe0" and data[4:11] == b"\0\x10JFIF\0" and data[18:20] == b"\0\0", "JFIF")
-    at, frames, scans, tables = 20, [], 0, set()
+    at, frames, scans, tables, longer = 20, [], 0, set(), b""
     while True:
         check(data[at] == 0xFF, "marker")
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
@@ -380,13 +380,14 @@ def check_jpeg(data: bytes, file: File) -> None:
             while not (data[at] == 0xFF and data[at + 1] != 0 and not (0xD0 <= data[at + 1] <= 0xD7)):
                 at += 1
             check(at > start and (file.version == 3 or b"\xff\xd0" not in data[start:at]), "a scan")
+            longer += data[len(longer) - 80 * (scans - 1) : at] + b"\x5a\x33" * 40
             if data[at + 1] == 0xD9:
                 break
     check(len(frames) == 1 and 1 <= scans <= (16 if file.version == 3 else 1), "one frame, its scans")
     check(set(frames[0][8::3]) <= tables, "tables of the components")
     check(at + 2 == len(data), "an end")
     # What is missing in a scan is shown by whatever stands in its place.
-    images = [np.asarray(Image.open(io.BytesIO(data[:at] + more + data[at:]))) for more in (b"", b"\x5a\x33" * 40)]
+    images = [np.asarray(Image.open(io.BytesIO(whole))) for whole in (data, longer + data[at:])]
     check(np.array_equal(*images), "all blocks")
 
 

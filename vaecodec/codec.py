@@ -267,9 +267,6 @@ class Codec:
         pictures = []
         for container, rgb in zip(containers, images, strict=True):
             picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
-            # EXIF is attached after the JPEG, whose resolution it overrules.
-            if container.kept == Section.JPEG:
-                attach_jpeg(picture, container)
             for kind in (kind for kind in container.sections if kind != container.kept):
                 try:
                     attach(picture, container, kind, area, self.max_metadata)
@@ -277,6 +274,8 @@ class Codec:
                     if damage is None:
                         raise
                     damage.sections.append(kind.name.lower())
+            if container.kept == Section.JPEG:
+                attach_jpeg(picture, container)
             pictures.append(picture)
         return pictures
 

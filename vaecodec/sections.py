@@ -51,12 +51,16 @@ def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = Fal
     where they fit; unless `keep_hidden`, black may take their place."""
     limit = latent_bytes - SECTION_COST
     flat = picture.rgb if keep_hidden else flatten_hidden(picture.rgb, picture.alpha)
+    # A JPEG file is exact, too, and known already; one that must be made is not, and comes last.
+    original = picture.origin is not None and picture.origin.file is not None
+    jpeg = kept_jpeg(picture.rgb, picture.gray, picture.origin, limit) if original else None
+    limit = len(jpeg.data) if jpeg else limit
     for rgb in [picture.rgb] if flat is picture.rgb else [picture.rgb, flat]:
         if pixels := lossless_if_smaller(rgb, picture.gray, limit):
             return Kept(Section.PIXELS, pixels)
-    if jpeg := kept_jpeg(picture.rgb, picture.gray, picture.origin, limit):
-        return Kept(Section.JPEG, jpeg.payload, jpeg.version)
-    return None
+    if jpeg is None and not original:
+        jpeg = kept_jpeg(picture.rgb, picture.gray, picture.origin, limit)
+    return Kept(Section.JPEG, jpeg.payload, jpeg.version) if jpeg else None
 
 
 def write_kept(header: Header, kept: Kept, picture: Picture, sections: dict[Section, bytes]) -> bytes:
@@ -79,7 +83,8 @@ def attach_jpeg(picture: Picture, container: Container) -> None:
     """Set the JPEG that an image is kept as, if the picture is all of it, and the resolution that it names."""
     header = container.header
     section = JpegSection.parse(container.section(Section.JPEG), header.version)
-    picture.exif = resolution(density(section.data))
+    if picture.exif is None:
+        picture.exif = resolution(density(section.data))
     if (picture.width, picture.height) == (header.width, header.height):
         picture.jpeg, picture.jpeg_orientation = section.data, section.orientation
 

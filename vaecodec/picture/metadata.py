@@ -47,8 +47,7 @@ def metadata_of(image: Image.Image, orientation: int) -> Metadata:
     if orientation != 1:
         exif = _upright(exif, image, orientation)
         xmp = xmp and XMP_ORIENTATION.sub(b"", xmp)
-    if exif is None:
-        exif = resolution(image.info.get("dpi"))
+    exif = with_resolution(exif, image.info.get("dpi"))
     return Metadata(exif, icc if isinstance(icc, bytes) and icc else None, xmp, notes)
 
 
@@ -61,6 +60,25 @@ def _upright(exif: bytes | None, image: Image.Image, orientation: int) -> bytes 
     if orientation >= 5:
         block.set_size(image.height, image.width)
     return bytes(block.data)
+
+
+def with_resolution(exif: bytes | None, dpi: Any) -> bytes | None:
+    """An EXIF block that names a resolution, too, unless it does so already, or has notes of a camera's maker, which
+    might not survive."""
+    alone = resolution(dpi)
+    if exif is None or alone is None:
+        return exif or alone
+    try:
+        fields, added = Image.Exif(), Image.Exif()
+        fields.load(exif)
+        added.load(alone)
+        if ExifTags.Base.XResolution in fields or ExifTags.Base.MakerNote in fields.get_ifd(ExifTags.IFD.Exif):
+            return exif
+        for tag, value in added.items():
+            fields[tag] = value
+        return fields.tobytes()
+    except Exception:  # Pillow raises anything for odd fields
+        return exif
 
 
 def resolution(dpi: Any) -> bytes | None:
