@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from vaecodec.benchmarks import codecs, machine, metrics
-from vaecodec.files import write_whole
+from vaecodec.output import write_whole
 
 SCHEMA = 2
 """Changes when cells measure something else."""
@@ -65,7 +65,8 @@ def measure(work: Work) -> list[dict]:
         key = json.dumps([SCHEMA, content, codec.name, codec.version(), quality, work.metrics])
         path = work.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         if path.exists():
-            cells.append(json.loads(path.read_text()))
+            # Measured with another image of the same content, perhaps.
+            cells.append(json.loads(path.read_text()) | {"image": work.image.name})
             continue
         if number == 0:
             # The first use loads models and libraries.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from vaecodec.errors import ImageError
-from vaecodec.files import Source, is_url
+from vaecodec.errors import ImageError, VaecodecError
+from vaecodec.files import Source, input_limit
+from vaecodec.formats import register_for
 from vaecodec.jpeg import JpegOrigin, origin_of
 from vaecodec.metadata import metadata_of, xmp_of
 
@@ -62,7 +62,7 @@ def check_pixels(width: int, height: int, limit: int) -> None:
 
 def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
-    path or bytes of an image file -> Picture. Raises ImageError for anything else."""
+    or an image file, as Source takes it -> Picture. Raises ImageError for anything else."""
     if isinstance(image, Image.Image):
         with _image_errors("the image"):
             return _from_pil(image, max_pixels)
@@ -70,16 +70,14 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
         return _from_array(image, max_pixels)
     if hasattr(image, "detach") and hasattr(image, "cpu"):
         return _from_array(_tensor_to_array(image), max_pixels)
-    if isinstance(image, bytes | bytearray | memoryview):
-        return _from_file(io.BytesIO(image), "the input", max_pixels)
-    if isinstance(image, str | os.PathLike):
-        if is_url(image):
-            with Source(image) as source:
-                return _from_file(io.BytesIO(source.read(0, source.size)), str(image), max_pixels)
-        return _from_file(image, str(image), max_pixels)
-    if hasattr(image, "read"):
-        return _from_file(image, "the input", max_pixels)
-    raise ImageError(f"cannot encode a {type(image).__name__}")
+    try:
+        with Source(image, input_limit(max_pixels)) as source:
+            register_for(source.read(0, 16))
+            return _from_file(source.file(), source.name, max_pixels)
+    except ImageError:
+        raise
+    except VaecodecError as error:
+        raise ImageError(str(error)) from error
 
 
 def _from_file(source: Any, name: str, max_pixels: int) -> Picture:

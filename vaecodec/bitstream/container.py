@@ -225,11 +225,12 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
             raise FormatError("the file is truncated: the image data is missing or no whole number of words")
         groups.append(_Part(at, hyper + latent))
         at += hyper + latent + CHECKSUM_BYTES
-    if not partial and at != source.size:
-        which = "truncated" if at > source.size else "followed by foreign bytes"
+    if not partial and not source.ends_at(at):
+        if source.read(at, 1):  # of a stream nobody knows how many
+            raise FormatError("the file is followed by foreign bytes")
         last = next((i for i, g in enumerate(groups) if g.offset + g.size + CHECKSUM_BYTES > source.size), None)
         where = f": group {last} of {len(groups)} is incomplete" if last is not None and len(groups) > 1 else ""
-        raise FormatError(f"the file is {which}{where}")
+        raise FormatError(f"the file is truncated{where}")
     return Container(header, source, sections, groups, [hyper for hyper, _ in sizes], covered)
 
 
