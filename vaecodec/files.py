@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from vaecodec.errors import ImageError, VaecodecError, reason
+from vaecodec.errors import VaecodecError, reason
+from vaecodec.filelike import SourceFile
 from vaecodec.storage import local_path, open_url
 
 MAX_INPUT = 1 << 30
@@ -24,7 +25,7 @@ def input_limit(max_pixels: int) -> int:
     return max(MAX_INPUT, 8 * max_pixels)
 
 
-CHUNK, SMALL = 1 << 16, 1 << 13
+CHUNK = 1 << 16
 PATIENCE = 10.0
 """Seconds to wait for an object that has no bytes now and cannot say when it will."""
 
@@ -112,69 +113,6 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class SourceFile(io.RawIOBase):
-    """A Source as a file object. What is asked for in one piece may have as many bytes as the limit of the source:
-    beyond, an ImageError is raised, since libraries ask for whatever a file tells them to."""
-
-    def __init__(self, source: Source) -> None:
-        self._source, self._at = source, 0
-        self._block, self._start = b"", 0
-        self.name = source.name
-
-    def read(self, size: int | None = -1) -> bytes:
-        limit = self._source.limit
-        if size is None or size < 0:
-            size = limit + 1
-        if size > limit and self._source.size - self._at > limit:
-            raise ImageError(f"{self.name} would have to be held in memory and has more than {limit} bytes")
-        data = self._small(size) if size <= SMALL else self._read(self._at, size)
-        self._at += len(data)
-        return data
-
-    def _small(self, size: int) -> bytes:
-        """Headers are read in small pieces."""
-        if not self._start <= self._at <= self._at + size <= self._start + len(self._block):
-            self._block, self._start = self._read(self._at, SMALL), self._at
-        return self._block[self._at - self._start : self._at - self._start + size]
-
-    def _read(self, offset: int, size: int) -> bytes:
-        try:
-            return self._source.read(offset, size)
-        except VaecodecError as error:  # of the kind that readers of images let through
-            raise ImageError(str(error)) from error
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}.get(whence)
-        at = offset + (self._source.size if base is None else base)
-        if at < 0:
-            raise ValueError("negative position")
-        self._at = at
-        return at
-
-    def tell(self) -> int:
-        return self._at
-
-    def fileno(self) -> int:
-        number = self._source.fileno()
-        if number is None:
-            raise io.UnsupportedOperation("fileno")
-        return number
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
 
 def _is_buffer(data: Any) -> bool:

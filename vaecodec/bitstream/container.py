@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from vaecodec.config import IDENTITY_BYTES, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
+from vaecodec.config import (
+    HYPER_STRIDE,
+    IDENTITY_BYTES,
+    MAX_CHANNELS,
+    PAD,
+    PATCH,
+    QUALITY_MAX,
+    QUALITY_MIN,
+    QUALITY_UNIT,
+)
 from vaecodec.errors import FormatError
 from vaecodec.files import Source
 from vaecodec.tiles import TileGrid
@@ -199,11 +208,14 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     lengths = _read_section_table(reader) if flags & HAS_SECTIONS else []
     simple = not flags & (HAS_SECTIONS | TILED)
     sizes = []
+    longest = _longest_group(header)
     for _ in range(len(header.grid)):  # raises FormatError where tiles are missing, needless or of a wrong size
         hyper = 4 * reader.varint(MAX_LENGTH)
+        if simple and source.read(reader.at + hyper + longest, 1):  # before anybody looks for the end of the file
+            raise FormatError("the file is followed by foreign bytes")
         # A plain file does not say the size of its last stream: it reaches up to the checksum at the end.
-        rest = source.size - CHECKSUM_BYTES - reader.at - hyper
-        sizes.append((hyper, rest if simple else 4 * reader.varint(MAX_LENGTH)))
+        at = reader.at + hyper
+        sizes.append((hyper, source.size - CHECKSUM_BYTES - at if simple else 4 * reader.varint(MAX_LENGTH)))
     covered = reader.at if simple else 0
     at = reader.at
     if not simple:
@@ -231,7 +243,18 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
         last = next((i for i, g in enumerate(groups) if g.offset + g.size + CHECKSUM_BYTES > source.size), None)
         where = f": group {last} of {len(groups)} is incomplete" if last is not None and len(groups) > 1 else ""
         raise FormatError(f"the file is truncated{where}")
+    if any(group.size > longest for group in groups):
+        raise FormatError("the image data is longer than its symbols can be")
     return Container(header, source, sections, groups, [hyper for hyper, _ in sizes], covered)
+
+
+def _longest_group(header: Header) -> int:
+    """Bytes that the streams of a group have at most, whatever the model: 5 for a symbol, 24 bits of them by its table
+    and 16 as an outlier; and their last words."""
+    side = (1 << header.tile_log2 if header.tile_log2 is not None else MAX_SIDE) // PATCH
+    height, width = (min(2 * -(-pixels // PAD), side) for pixels in (header.height, header.width))
+    hyper = -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE)
+    return 5 * MAX_CHANNELS * (height * width + hyper) + 64
 
 
 def _read_header(reader: _Reader, flags: int, max_pixels: int) -> Header:
