@@ -166,8 +166,8 @@ def _cores() -> int:
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class _Attempts:
-    """Counts how often work was begun, somewhere that outlives the workers: an image that kills them (it takes too
-    much memory, say) would otherwise be tried for ever."""
+    """Counts how often work was begun and not done, somewhere that outlives the workers: an image that kills them (it
+    takes too much memory, say) would otherwise be tried for ever."""
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
@@ -176,6 +176,10 @@ class _Attempts:
         """How often `name` was begun before."""
         self._begun[name] += 1
         return self._begun[name] - 1
+
+    def end(self, name: str) -> None:
+        """It is no danger: whatever else kills workers may have it done again as often as it takes."""
+        del self._begun[name]
 
 
 class _Files:
@@ -194,7 +198,9 @@ class _Files:
     def _carefully(self, job: Job) -> dict[str, Any]:
         if self._begun(job.source) >= DEATHS:
             return {"source": job.source, "error": f"{DEATHS} workers died on it (out of memory?)"}
-        return self._worker(job)
+        entry = self._worker(job)
+        ray.get(self._attempts.end.remote(job.source))
+        return entry
 
     def _begun(self, name: str) -> int:
         return ray.get(self._attempts.begin.remote(name))
