@@ -111,6 +111,8 @@ def run(
     files = measure.image_files(images)[:limit]
     if not files or not usable:
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
+    for path in files:
+        measure.size_of(path)  # what is no image is an error now, not after hours
     if "ms-ssim" in chosen and (small := measure.too_small(files)):
         raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave it out with --metrics psnr")
     seen = pictures.named(files, view_images.split(",")) if view_images else pictures.spread(files, views)
