@@ -16,6 +16,7 @@ from vaecodec.cli.options import (
     coded_source,
     complete_paths,
     metadata_option,
+    naming,
     one_input,
     output_path,
     progress_bar,
@@ -109,7 +110,7 @@ def decode(
     started = time.perf_counter()
     codec = Codec(model, backend, device, threads, max_pixels, max_metadata)
     damage = Damage()
-    with Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
+    with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
             picture, damage = codec.salvage(opened, progress)
         elif scale != "1":

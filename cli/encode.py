@@ -15,6 +15,7 @@ from vaecodec.cli.options import (
     coded_source,
     complete_paths,
     metadata_option,
+    naming,
     one_input,
     output_path,
     progress_bar,
@@ -101,10 +102,10 @@ def encode(
     target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
     check_target(source, target, force, stream=True)
     started = time.perf_counter()
-    with Source(coded_source(source), input_limit(max_pixels)) as opened:
+    with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
     codec = Codec(model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort)
-    with progress_bar(quiet, "encoding") as progress:
+    with naming(source), progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:
         say(quiet, f"note: {note}")

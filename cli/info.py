@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vaecodec.cli.options import coded_source, complete_paths, pixels_option, show
+from vaecodec.cli.options import coded_source, complete_paths, naming, pixels_option, show
 from vaecodec.inspection import inspect
 
 
@@ -16,7 +16,8 @@ from vaecodec.inspection import inspect
 @pixels_option
 def info(source: str, as_json: bool, max_pixels: int) -> None:
     """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
-    facts = inspect(coded_source(source), max_pixels)
+    with naming(source):
+        facts = inspect(coded_source(source), max_pixels)
     if as_json:
         show(json.dumps(facts, indent=2))
         return

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vaecodec.bitstream.container import MAX_METADATA
-from vaecodec.errors import VaecodecError
+from vaecodec.errors import FormatError, ImageError, VaecodecError
 from vaecodec.naming import with_dot
 from vaecodec.output import Found, check_free, look_at, write_whole
 from vaecodec.picture import MAX_PIXELS, Picture
@@ -72,6 +72,17 @@ metadata_option = click.option(
 def coded_source(source: str) -> str | BinaryIO:
     """What a Source is made of: the path, or standard input for "-"."""
     return standard_input() if source == "-" else source
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Errors of a file say which."""
+    try:
+        yield
+    except (FormatError, ImageError) as error:
+        if source == "-" or source in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from error
 
 
 def standard_input() -> BinaryIO:

@@ -211,6 +211,7 @@ def test_whatever_a_system_says_of_replacing(number: int, tmp_path: Path, monkey
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "link", fail)
     path = tmp_path / "a"
     path.write_bytes(STREAM)
     write_whole(path, LONGER, overwrite=True)

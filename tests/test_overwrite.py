@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from make_golden import TINY
 from PIL import Image
 
+from vaecodec import output
 from vaecodec.errors import VaecodecError
 from vaecodec.output import write_whole
 
@@ -108,3 +110,25 @@ def test_urls_are_not_overwritten_either() -> None:
         assert memory.cat("/test_output/a") == (content if kept else LONGER)
     with pytest.raises(VaecodecError, match="it is a folder"):
         write_whole("memory://test_output", STREAM, overwrite=True)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_that_write_at_once_one_is_told(links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a.png and a.jpg, coded at the same time to a.vaec."""
+    write, path = output.write_new, tmp_path / "a.vaec"
+
+    def be_late(partial: Path, *arguments: object) -> None:
+        write(partial, *arguments)
+        path.write_bytes(STREAM)
+
+    monkeypatch.setattr(output, "write_new", be_late)
+    with pytest.raises(VaecodecError, match="exists already"):
+        write_whole(path, LONGER)
+    assert path.read_bytes() == STREAM
+    assert [found.name for found in tmp_path.iterdir()] == ["a.vaec"]
+    monkeypatch.undo()
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links here")))
+    write_whole(tmp_path / "b.vaec", LONGER)
+    assert (tmp_path / "b.vaec").read_bytes() == LONGER
+    assert sorted(os.listdir(tmp_path)) == ["a.vaec", "b.vaec"]

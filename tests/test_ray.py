@@ -253,16 +253,18 @@ def test_stages_of_a_pipeline(cluster: Cluster, tmp_path: Path) -> None:
 
 def test_the_pipeline_of_the_docs_writes_files(cluster: Cluster, tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 5)
-    (tmp_path / "archive").mkdir()
+    for folder in "012":
+        (tmp_path / "archive" / folder).mkdir(parents=True)
     page = (Path(__file__).parent.parent / "docs/clusters.md").read_text()
     (pipeline,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "map_batches" in block]
     pipeline = pipeline.replace("s3://bucket", str(tmp_path)).replace("size=8", "size=1")
     exec(pipeline.replace('"quality": 40', f'"quality": 40, "model": {MODEL!r}'), {})
     codec = vaecodec.Codec(MODEL, threads=1)
-    expected = {f"{path.name}.vaec": codec.encode(path, 40) for path in (tmp_path / "pictures").rglob("*.png")}
-    assert {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == expected
+    root, out = tmp_path / "pictures", tmp_path / "archive"
+    expected = {f"{path.relative_to(root)}.vaec": codec.encode(path, 40) for path in root.rglob("*.png")}
+    assert {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.vaec")} == expected
     rows = ray.data.read_parquet(str(tmp_path / "manifest")).take_all()
-    assert sorted(Path(row["path"]).name + ".vaec" for row in rows) == sorted(expected)
+    assert sorted(f"{Path(row['path']).relative_to(root)}.vaec" for row in rows) == sorted(expected)
     assert all(row["error"] is None for row in rows)
 
 

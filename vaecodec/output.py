@@ -63,12 +63,13 @@ def look_at(path: str | os.PathLike[str]) -> Found:
 def _look_at_url(url: str) -> Found:
     with fsspec_for(url, "look for") as fsspec:
         system, name = fsspec.core.url_to_fs(url)
-        if not system.exists(name):
+        try:
+            found = system.info(name)
+        except FileNotFoundError:
             return Found.NOTHING
-        if system.isdir(name) and not system.isfile(name):
+        if found["type"] == "directory":
             return Found.FOLDER
-        with system.open(name, "rb") as file:
-            return _kind(file.read(len(MAGIC)))
+        return _kind(b"" if found.get("size") == 0 else system.cat_file(name, 0, len(MAGIC)))
 
 
 def _kind(start: bytes) -> Found:
@@ -107,7 +108,9 @@ def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = Fal
         if found is Found.DEVICE:
             _write_to_device(target, data)
         else:
-            _write_file(target, data)
+            _write_file(target, data, new=found is Found.NOTHING and not overwrite)
+    except FileExistsError as error:
+        raise VaecodecError(f"{path} exists already: it has just appeared") from error
     except FileNotFoundError as error:
         raise VaecodecError(f"cannot write {target}: no such folder") from error
     except (OSError, ValueError) as error:
@@ -139,7 +142,7 @@ def _write_to_device(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def _write_file(path: Path, data: bytes, new: bool) -> None:
     real = Path(os.path.realpath(path))
     try:
         there = real.stat()
@@ -148,17 +151,26 @@ def _write_file(path: Path, data: bytes) -> None:
     try:
         if there and stat.S_ISBLK(there.st_mode):
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-        _replace(real, data, there)
+        _replace(real, data, there, new)
     except OSError as error:
         if there is None or error.errno not in IN_PLACE:
             raise
         _overwrite(real, data)
 
 
-def _replace(path: Path, data: bytes, there: os.stat_result | None) -> None:
+def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -> None:
+    """Raises FileExistsError if the file is to be `new` and another process has been quicker."""
     partial = path.with_name(f".{_label(path.name)}.{secrets.token_hex(4)}.partial")
     try:
         write_new(partial, data, there)
+        if new:
+            try:
+                os.link(partial, path)
+                return
+            except FileExistsError:
+                raise
+            except (OSError, AttributeError, NotImplementedError):
+                pass  # a file system or a machine without hard links
         partial.replace(path)
     finally:
         with suppress(OSError):
