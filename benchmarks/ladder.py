@@ -39,8 +39,9 @@ from vaecodec.runtime.store import ModelFile, load_model
 from vaecodec.runtime.torch import load_vae
 from vaecodec.training.data import CropSampler, PictureStore
 from vaecodec.training.export import warm_start
-from vaecodec.training.loop import Trainer, TrainOptions
+from vaecodec.training.loop import Trainer
 from vaecodec.training.loss import Loss, rate_distortion
+from vaecodec.training.options import TrainOptions
 from vaecodec.training.validate import to_batch, validate
 
 OPTIONS = {
@@ -77,7 +78,7 @@ def run_row(
             else:
                 _linear_start(trainer, row, run)
             _train(trainer, row)
-        validation = validate(trainer.vae, trainer.entropy, store, crops=crops, autocast=True)
+        validation = validate(trainer.vae, trainer.entropy, store, crops=crops, autocast=trainer.bf16)
     return trainer.step, [(point.z_bpp + point.y_bpp, point.psnr) for point in validation.points]
 
 
@@ -86,7 +87,7 @@ def _trainer(config: ModelConfig, options: TrainOptions, store: PictureStore) ->
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, options, store, Path(folder))
     trainer.save = lambda path=None: None
-    trainer._validate = lambda guard: None
+    trainer._validate = lambda *_: None
     return trainer
 
 

@@ -237,7 +237,7 @@ LADDER = (
     Row("crop-128", "16 crops of 128", options={"crop": 128, "batch": 16}),
     Row("rate-half", "half the learning rate", options={"learning_rate": 5e-4}),
     Row("rate-double", "twice the learning rate", options={"learning_rate": 2e-3}),
-    Row("constant-rate", "no decay", patches={"vaecodec.training.loop.decay": lambda share: 1.0}),
+    Row("constant-rate", "no decay", options={"decay": 1e-6}),
     Row(
         "adamw",
         "AdamW, decay 0.01",
@@ -249,7 +249,7 @@ LADDER = (
     Row(
         "ema-constant-rate",
         "the same in place of the decay",
-        patches={"vaecodec.training.loop.decay": lambda share: 1.0},
+        options={"decay": 1e-6},
         prepare=_average(0.98),
     ),
     Row(

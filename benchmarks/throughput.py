@@ -18,7 +18,8 @@ import torch
 from vaecodec.config import CONFIGS
 from vaecodec.training.data import PictureStore
 from vaecodec.training.distributed import World
-from vaecodec.training.loop import Trainer, TrainOptions
+from vaecodec.training.loop import Trainer
+from vaecodec.training.options import TrainOptions
 from vaecodec.training.validate import to_batch
 
 
@@ -38,7 +39,7 @@ def main() -> None:
         t = torch.arange(options.batch, device=trainer.device) % trainer.config.anchors
 
         def passes() -> None:
-            trainer.objective(x, t.float(), options.bf16, 1.0).total.backward()
+            trainer.objective(x, t.float(), trainer.bf16, 1.0).total.backward()
             trainer.modules.zero_grad(set_to_none=True)
 
         def seconds(action) -> float:

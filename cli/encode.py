@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
 from vaecodec.files import Source, input_limit
 from vaecodec.folders import Task
 from vaecodec.naming import SUFFIX
-from vaecodec.picture import to_array, to_picture
+from vaecodec.picture import Picture, to_array, to_picture
 from vaecodec.storage import is_folder
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
@@ -63,6 +64,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     "MS-SSIM need torch for it.",
 )
 @folder_options
+@click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @metadata_option
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
@@ -77,6 +79,7 @@ def encode(
     recursive: bool,
     jobs: int | None,
     resume: bool,
+    keep_hidden: bool,
     verify: bool,
     max_metadata: int,
     model: str | None,
@@ -96,7 +99,7 @@ def encode(
     if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
-        options |= {"effort": effort}
+        options |= {"effort": effort, "keep_hidden": keep_hidden}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
         return
     target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
@@ -104,7 +107,9 @@ def encode(
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
-    codec = Codec(model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort)
+    codec = Codec(
+        model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort, keep_hidden=keep_hidden
+    )
     with naming(source), progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:
@@ -112,8 +117,14 @@ def encode(
     seconds = time.perf_counter() - started
     report = ""
     if verify:
-        decoded = codec.decode_array(data).astype(np.float32)
-        error = np.square(decoded - to_array(picture)).mean(dtype=np.float64)
+        error = _error(picture, codec.decode_picture(data))
         report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
     write_target(target, data, force)
     say(quiet, f"{summary(picture, size, len(data), len(data))}, {seconds:.2f} s{report}")
+
+
+def _error(picture: Picture, decoded: Picture) -> float:
+    """Mean squared error of the samples that are seen."""
+    seen = slice(None) if picture.alpha is None else picture.alpha > 0
+    before, after = (to_array(replace(p, alpha=None))[seen].astype(np.float32) for p in (picture, decoded))
+    return float(np.square(after - before).mean(dtype=np.float64)) if before.size else 0.0

@@ -30,12 +30,19 @@ from vaecodec.errors import VaecodecError
 )
 @click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
+@click.option(
+    "--decay",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Last share of the time in which the rate falls to zero; before, it is constant.",
+)
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
 @click.option("--crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="Pixels, multiple of 64.")
 @click.option("--final-crop", type=click.IntRange(64, 1024), default=384, show_default=True, help="In the last part.")
 @click.option("--device", default="cpu", show_default=True, help="Torch device, such as cuda.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: all cores]")
-@click.option("--no-bf16", is_flag=True, help="Train the transforms in float32, not in bfloat16.")
+@click.option("--bf16/--no-bf16", default=None, help="Transforms in bfloat16 or float32.  [default: the quicker one]")
 @click.option("--seed", type=int, default=1, show_default=True)
 def train(
     data: Path,
@@ -46,18 +53,20 @@ def train(
     init: str | None,
     metric: str,
     lr: float,
+    decay: float,
     batch: int,
     crop: int,
     final_crop: int,
     device: str,
     threads: int | None,
-    no_bf16: bool,
+    bf16: bool | None,
     seed: int,
 ) -> None:
     """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
 
     The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over. It also
-    gets train.csv, validation.jsonl and curve.png.
+    gets train.csv, validation.jsonl, curve.png, and after every validation the model so far. For a run that goes on
+    for days, keep the rate (--decay 0.2); the file RUN/minutes may be changed while it runs.
 
     Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
@@ -65,13 +74,15 @@ def train(
     try:
         import torch
 
-        from vaecodec.training.data import PictureStore
+        from vaecodec.training.data import CropSampler, PictureStore
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
         from vaecodec.training.grow import can_become
-        from vaecodec.training.loop import Trainer, TrainOptions
+        from vaecodec.training.loop import Objective, Trainer
         from vaecodec.training.memory import keep_freed_memory
+        from vaecodec.training.options import TrainOptions
         from vaecodec.training.shapes import count_symbols, fit_mixtures
+        from vaecodec.training.validate import Validation
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
     keep_freed_memory()
@@ -103,25 +114,35 @@ def train(
         metric=metric,
         hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
         learning_rate=lr,
+        decay=decay,
         batch=batch,
         crop=crop,
         final_crop=final_crop,
         seed=seed,
-        bf16=not no_bf16,
+        bf16=bf16,
     )
     trainer = Trainer(model_config, options, store, run, world)
     trainer.start(partial(warm_start, model) if model else None)
+    output = output or run / "model.safetensors"
+    if world.main:
+        click.echo(f"transforms in {'bfloat16' if trainer.bf16 else 'float32'}", err=True)
+
+    def write(modules: Objective, validation: Validation) -> None:
+        symbols = count_symbols(modules.vae, CropSampler(store, seed + 1))
+        rates = [point.z_bpp + point.y_bpp for point in validation.points]
+        bpp_range, mixtures = (rates[0], rates[-1]), fit_mixtures(symbols)
+        export_model(modules.vae, modules.entropy, output, bpp_range, mixtures, trainer.work.done)
+
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal or not world.main) as progress:
         task = progress.add_task("starting", total=1.0)
-        validation = trainer.train(lambda share, text: progress.update(task, completed=share, description=text))
+        validation = trainer.train(
+            lambda share, text: progress.update(task, completed=share, description=text), validated=write
+        )
     world.leave()
     if not world.main:
         return
-    output = output or run / "model.safetensors"
-    rates = [point.z_bpp + point.y_bpp for point in validation.points]
-    mixtures = fit_mixtures(count_symbols(trainer.vae, trainer.sampler))
-    export_model(trainer.vae, trainer.entropy, output, (rates[0], rates[-1]), mixtures)
     click.echo(f"{trainer.step} steps in {trainer.elapsed:.0f} s; {output}; validation:", err=True)
-    for point, rate in zip(validation.points, rates, strict=True):
+    for point in validation.points:
+        rate = point.z_bpp + point.y_bpp
         click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)

@@ -130,6 +130,9 @@ def broken_contents() -> Iterator[tuple[str, bytes, str]]:
         yield f"alpha-{name}", file(sections={Section.ALPHA: data}), "alpha section is damaged"
     two_bits = png(Image.fromarray(picture[:, :, 0]).convert("L"), bits=2)
     yield "alpha-of-two-bits", file(sections={Section.ALPHA: two_bits}), "does not fit"
+    opaque = "not empty, or contradicts"
+    yield "opaque-not-empty", file(sections={Section.OPAQUE: b"\0"}), opaque
+    yield "opaque-and-alpha", file(sections={Section.OPAQUE: b"", Section.ALPHA: alpha}), opaque
     yield "alpha-bomb", file(sections={Section.ALPHA: bytes(huge)}), "does not fit|damaged"
 
 

@@ -45,6 +45,7 @@ def frozen() -> Iterator[tuple[str, bytes]]:
     yield "tiny-flat", codec.encode(np.full((70, 50, 3), 200, np.uint8), 20)
     yield "tiny-gray", codec.encode(picture[:, :, 0], 50)
     yield "tiny-alpha", codec.encode(np.dstack([picture, picture[:, ::-1, 1]]), 50)
+    yield "tiny-opaque-alpha", codec.encode(np.dstack([picture, np.full_like(picture[:, :, :1], 255)]), 50)
     image = Image.fromarray(picture)
     exif = Image.Exif()
     exif[0x010E] = "golden"

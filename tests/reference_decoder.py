@@ -95,6 +95,7 @@ class File:
             self.streams.append((both[:hyper], both[hyper:]))
         images = [kind in self.sections for kind in (2, 3)] + [any(map(any, self.streams))]
         check(sum(images) <= 1, "pixels, jpeg or streams")
+        check(132 not in kinds or (1 not in kinds and not self.sections[132]), "opaque")
         check(self.at == len(data), "the file ends after its last group")
 
     def take(self, count: int) -> bytes:
@@ -343,4 +344,6 @@ def decode(data: bytes, model_data: bytes) -> np.ndarray:
 def decode_alpha(data: bytes, model_data: bytes) -> np.ndarray | None:
     """The alpha plane (H, W), if there is one."""
     file = File(data, Model(model_data).identity)
+    if 132 in file.sections:
+        return np.full((file.height, file.width), 255, np.uint8)
     return np.asarray(Image.open(io.BytesIO(file.sections[1]))) if 1 in file.sections else None

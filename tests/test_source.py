@@ -151,9 +151,9 @@ def test_files_that_a_library_reads_through_their_descriptor(open_file: Callable
     ("source", "message"),
     [
         (io.StringIO("VAEC"), "binary mode"),
-        (5, "cannot read from a int"),
-        (None, "cannot read from a NoneType"),
-        (["a"], "cannot read from a list"),
+        (5, "cannot .* a int"),
+        (None, "cannot .* a NoneType"),
+        (["a"], "cannot .* a list"),
         ("a\0b", "null"),
         ("/none/such", "no such file"),
         ("/", "directory"),

@@ -33,7 +33,8 @@ from vaecodec.training.data import CropSampler, PictureStore, centre_crops, is_v
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
 from vaecodec.training.guard import Guard  # noqa: E402
-from vaecodec.training.loop import Objective, Trainer, TrainOptions  # noqa: E402
+from vaecodec.training.loop import Objective, Trainer  # noqa: E402
+from vaecodec.training.options import TrainOptions  # noqa: E402
 from vaecodec.training.shapes import count_symbols, fit_mixtures  # noqa: E402
 from vaecodec.training.state import load_state  # noqa: E402
 from vaecodec.training.synthetic import altered_crop, synthetic_crop  # noqa: E402
@@ -179,7 +180,8 @@ import torch
 from vaecodec.runtime.store import read_model
 from vaecodec.training.data import PictureStore
 from vaecodec.training.distributed import World
-from vaecodec.training.loop import Trainer, TrainOptions
+from vaecodec.training.loop import Trainer
+from vaecodec.training.options import TrainOptions
 torch.set_num_threads(1)
 world = World.join()
 options = TrainOptions(1, crop=64, final_crop=64)
@@ -269,7 +271,7 @@ def test_fine_tuning_for_ms_ssim(trained: tuple[Trainer, Path], store: PictureSt
     )
     trainer = Trainer(model.config, options, store, tmp_path)
     trainer.start(partial(warm_start, model))
-    before = trainer._measure()
+    before = trainer._measure(trainer.modules)
     after = trainer.train()
     assert after.cost < before.cost - 0.005
     assert after.points[-1].distortion < 500

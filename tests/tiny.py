@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaecodec.config import ModelConfig
-from vaecodec.training.loop import TrainOptions
+from vaecodec.training.options import TrainOptions
 
 TINY = ModelConfig(
     name="tiny", channels=24, encoder_blocks=1, decoder_blocks=2, latents=16, hyper_channels=16,

@@ -31,6 +31,7 @@ from vaecodec.group import GroupCoder, Timing
 from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
 from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
+from vaecodec.picture.hidden import fill_hidden
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS
@@ -52,7 +53,8 @@ class Codec:
     and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
     fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
     of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; models for MS-SSIM
-    need torch for it).
+    need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees; else smooth ones
+    take their place.
     """
 
     def __init__(
@@ -66,14 +68,15 @@ class Codec:
         tile_log2: int = TILE_LOG2,
         keep: bool = True,
         effort: int = 1,
+        keep_hidden: bool = False,
     ) -> None:
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
-        self._arguments |= {"keep": keep, "effort": effort}
+        self._arguments |= {"keep": keep, "effort": effort, "keep_hidden": keep_hidden}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
-        self.keep = keep
+        self.keep, self.keep_hidden = keep, keep_hidden
         self._steps = refinement_steps(effort)
         self.timing = Timing()
         self._loaded = Loaded(model, backend, device)
@@ -122,7 +125,8 @@ class Codec:
         tile = choose_tile(width, height, self.tile_log2)
         header = Header(width, height, quality_units(quality), self.model.identity, tile_log2=tile)
         coder = self._coder(self.model, header.quality, len(header.grid))
-        rgb = pictures[0].rgb[None] if len(pictures) == 1 else np.stack([picture.rgb for picture in pictures])
+        coded = [p.rgb if self.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
+        rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
 
         refiner = self._loaded.refiner(self._arguments["threads"]) if self._steps else None
         # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
@@ -141,7 +145,7 @@ class Codec:
         self, header: Header, picture: Picture, groups: Sequence[Streams], sections: dict[Section, bytes]
     ) -> bytes:
         latent_bytes = sum(len(stream) for streams in groups for stream in streams)
-        if self.keep and (kept := keep_if_smaller(picture, latent_bytes)):
+        if self.keep and (kept := keep_if_smaller(picture, latent_bytes, self.keep_hidden)):
             groups = [Streams(b"", b"")] * len(groups)
             sections = kept | sections
         return write_container(header, groups, sections)
@@ -229,6 +233,8 @@ class Codec:
                 pass
             area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
             picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
+            if Section.OPAQUE in container.sections:
+                attach(picture, container, Section.OPAQUE, (slice(None), slice(None)), self.max_metadata)
             if Section.ALPHA in container.sections:
                 attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
                 assert picture.alpha is not None

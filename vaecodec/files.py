@@ -53,7 +53,7 @@ class Source:
         self._reader: _Reader
         if isinstance(data, Source):
             self.name, self.limit, self._reader = data.name, data.limit, data._reader
-        elif owned or (hasattr(data, "read") and not _is_buffer(data)):
+        elif owned or (hasattr(data, "read") and not is_buffer(data)):
             self._open(data, owned)
         else:
             try:
@@ -115,7 +115,7 @@ class Source:
         self.close()
 
 
-def _is_buffer(data: Any) -> bool:
+def is_buffer(data: Any) -> bool:
     """mmap is both a buffer and a file; as a buffer threads share it."""
     try:
         memoryview(data).release()

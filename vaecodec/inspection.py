@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vaecodec.bitstream.container import VERSION, Section, read_container
+from vaecodec.bitstream.container import VERSION, read_container
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import ModelError
 from vaecodec.files import Source
@@ -37,7 +37,7 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "version": VERSION,
         "width": header.width,
         "height": header.height,
-        "mode": ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in container.sections else ""),
+        "mode": ("L" if header.gray else "RGB") + ("A" if container.has_alpha else ""),
         "quality": header.quality / QUALITY_UNIT,
         "model": model,
         "model_identity": header.model.hex(),

@@ -20,12 +20,12 @@ from typing import IO, Any
 
 from PIL import ExifTags, Image, ImageFile
 
-from vaecodec.bitstream.container import MAGIC, Container, Section, inflate, read_container
+from vaecodec.bitstream.container import MAGIC, Container, inflate, read_container
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
 from vaecodec.files import Source
-from vaecodec.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.picture import to_picture, to_pil
+from vaecodec.picture.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.sections import METADATA
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
@@ -59,7 +59,7 @@ class VaecImageFile(ImageFile.ImageFile):
             self._container = read_container(self._source, _UNLIMITED)
             header, sections = self._container.header, self._container.sections
             self._size = (header.width, header.height)
-            self._mode = ("L" if header.gray else "RGB") + ("A" if Section.ALPHA in sections else "")
+            self._mode = ("L" if header.gray else "RGB") + ("A" if self._container.has_alpha else "")
             for kind, name in METADATA:
                 if kind in sections:
                     self.info[_INFO_NAME.get(name, name)] = inflate(self._container.section(kind))

@@ -42,6 +42,7 @@ class Section(IntEnum):
     EXIF = 129
     ICC = 130
     XMP = 131
+    OPAQUE = 132
 
 
 KEPT = (Section.PIXELS, Section.JPEG)
@@ -96,6 +97,10 @@ class Container:
     def kept(self) -> Section | None:
         """The section that has the image, in place of latents."""
         return next((kind for kind in KEPT if kind in self.sections), None)
+
+    @property
+    def has_alpha(self) -> bool:
+        return Section.ALPHA in self.sections or Section.OPAQUE in self.sections
 
     def section(self, kind: Section) -> bytes:
         """Payload of a section; raises FormatError if it is damaged."""
@@ -231,6 +236,8 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     images = [kind.name.lower() for kind in KEPT if kind in sections] + ["coded groups"] * any(map(any, sizes))
     if len(images) > 1:
         raise FormatError(f"the file has both {images[0]} and {images[1]}")
+    if Section.OPAQUE in sections and (Section.ALPHA in sections or sections[Section.OPAQUE].size):
+        raise FormatError("the section that says that the image is opaque is not empty, or contradicts another")
     groups = []
     for hyper, latent in sizes:
         if latent < 0 or latent % 4:

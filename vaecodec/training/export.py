@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -58,10 +59,12 @@ def export_model(
     path: Path,
     bpp_range: tuple[float, float] | None = None,
     mixtures: np.ndarray | None = None,
+    work: dict[str, dict[str, float]] | None = None,
 ) -> None:
     """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite.
 
     `mixtures` (SCALES, SCALES) from shapes.fit_mixtures give the tables of the latents their shapes; Gaussians without.
+    `work` (work.Work.done) is noted in the file.
     """
     vae.prior.check_bounds()
     tensors = _exact_tensors(vae)
@@ -77,6 +80,8 @@ def export_model(
     metadata = {"format": "vaecodec-model-1", "config": vae.config.to_json()}
     if bpp_range:
         metadata["bpp_range"] = f"{bpp_range[0]:.4f} {bpp_range[1]:.4f}"
+    if work:
+        metadata["work"] = json.dumps(work)
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
     write_whole(path, save_safetensors(tensors, metadata), overwrite=True)
 

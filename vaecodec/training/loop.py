@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from vaecodec.config import PATCH, ModelConfig
 from vaecodec.model.vae import VAE
@@ -23,48 +23,16 @@ from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.guard import Guard
 from vaecodec.training.linear import block_features, block_transform
 from vaecodec.training.loss import Loss, rate_distortion
+from vaecodec.training.options import TrainOptions
 from vaecodec.training.plot import plot_run
+from vaecodec.training.precision import bfloat16_pays
+from vaecodec.training.schedule import averaging, schedule
 from vaecodec.training.state import load_state, save_state
 from vaecodec.training.validate import Validation, to_batch, validate
+from vaecodec.training.work import Work, processor
 
 LINEAR = tuple(f"vae.{net}.{layer}" for net in ("analysis", "synthesis") for layer in ("stem", "head", "shortcut"))
 """Layers of the linear transform."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How to train. `minutes` is wall-clock time of the whole run, resumed parts included."""
-
-    minutes: float
-    metric: str = "mse"
-    """Distortion, one of config.METRICS."""
-    learning_rate: float = 2.5e-3
-    batch: int = 8
-    """Crops of `crop` pixels a step and process, a multiple of the number of rate anchors; fewer of the larger final
-    crops."""
-    crop: int = 256
-    """Smaller crops are quicker but mislead the prior: in 128 pixels, two hyper latents a side, every one lies at the
-    border and sees padding, and on whole images the prior then costs a fifth to a quarter more (docs/training.md)."""
-    final_crop: int = 384
-    final_share: float = 0.15
-    """Last share of the run that uses final_crop."""
-    hyper_warmup: float = 0.25
-    """First share of the run in which the price of the bits of z rises to its full height: were it full from the
-    start, z would collapse to zero before the prior has learned to make use of it."""
-    warmup_steps: int = 300
-    clip_norm: float = 2.0
-    save_minutes: float = 5.0
-    validate_minutes: float = 15.0
-    patience: int = 4
-    """Overfitting guard: a run ends when so many validations in a row were worse than an earlier one although the
-    training pictures still made progress."""
-    seed: int = 1
-    bf16: bool = True
-
-
-def decay(share: float) -> float:
-    """Learning rate at `share` of the run, in units of its peak: half a cosine."""
-    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 class Objective(nn.Module):
@@ -82,7 +50,7 @@ class Objective(nn.Module):
 
 
 class Trainer:
-    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, curve.png."""
+    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, curve.png, minutes."""
 
     def __init__(
         self, config: ModelConfig, options: TrainOptions, store: PictureStore, run: Path, world: World | None = None
@@ -96,7 +64,12 @@ class Trainer:
         self.modules = Objective(config, options.metric).to(self.device)
         self.modules.to(memory_format=torch.channels_last)
         self.objective: nn.Module = self.modules
+        self.average = AveragedModel(self.modules, multi_avg_fn=averaging(options.average_steps))
         self.step, self.elapsed = 0, 0.0
+        self.work = Work(processor())
+        self.averaged = False
+        quicker = options.bf16 if options.bf16 is not None else bfloat16_pays(self.world.device)
+        self.bf16 = bool(self.world.agree(quicker))
         self.optimizer = torch.optim.Adam(self._parameter_groups(), fused=True)
 
     @property
@@ -132,8 +105,9 @@ class Trainer:
     def start(self, warm: Callable[[VAE, EntropyModels, CropSampler], None] | None = None) -> None:
         """Resume from the run folder if it holds a state; else start warm (`warm` sets the weights) or from the KLT."""
         if self.state_path.exists():
-            progress = load_state(self.state_path, self.modules, self.optimizer)
+            progress = load_state(self.state_path, self.modules, self.optimizer, self.average)
             self.step, self.elapsed = progress["step"], progress["elapsed"]
+            self.work.done = progress.get("work", {})
             # The processes of a resumed run may be more or fewer than before; those that are new start afresh.
             if self.world.rank < len(progress["processes"]):
                 self.sampler.state, noise = progress["processes"][self.world.rank]
@@ -146,6 +120,7 @@ class Trainer:
             features = block_features(self.sampler, self.config.channels)
             self.vae.initialise_linear(basis.to(self.device), std.to(self.device), features.to(self.device))
             self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), self.device))
+        self.average.module.load_state_dict(self.modules.state_dict())
         # All processes have started alike; from here on each sees other crops and other noise.
         self.sampler.state = [self.options.seed + 1000 * self.world.rank, self.sampler.taken]
         torch.manual_seed(self.options.seed + 1000 * self.world.rank)
@@ -157,21 +132,33 @@ class Trainer:
             progress = {
                 "step": self.step,
                 "elapsed": self.elapsed,
+                "averaged": self.averaged,
+                "work": self.work.done,
                 "config": asdict(self.config),
                 "processes": processes,
             }
-            save_state(path or self.state_path, self.modules, self.optimizer, progress)
+            save_state(path or self.state_path, self.modules, self.optimizer, self.average, progress)
 
-    def train(self, report: Callable[[float, str], None] = lambda share, text: None) -> Validation:
-        """Train until `minutes` are over; `report` gets the share done and a line of figures every few steps.
+    def train(
+        self,
+        report: Callable[[float, str], None] = lambda share, text: None,
+        validated: Callable[[Objective, Validation], None] = lambda modules, validation: None,
+    ) -> Validation:
+        """Train until `minutes` are over; `report` gets the share done and a line of figures every few steps,
+        `validated` (in the main process) the weights that each validation found better, the averaged or the last, and
+        what it showed.
 
-        Leaves the model in the best state that a validation has seen, nearly always the last, and returns what it
-        showed. A stop at any time loses at most `save_minutes`.
+        Leaves the model with the best weights that a validation has seen, nearly always those of the end, which
+        `validated` gets last, and returns what it showed. A stop at any time loses at most `save_minutes`. The budget
+        stands in the file `minutes` of the run folder: another number written there while the run goes on is obeyed
+        within some steps.
         """
         options = self.options
+        if self.world.main:
+            write_whole(self.run / "minutes", f"{options.minutes:g}\n".encode(), overwrite=True)
         budget = options.minutes * 60
         started = time.monotonic() - self.elapsed
-        saved = validated = self.elapsed
+        saved = looked = self.elapsed
         self.objective = self.world.parallel(self.modules)
         guard = Guard(self.run, options.patience)
         if self.world.main:
@@ -184,6 +171,8 @@ class Trainer:
                 share = self.elapsed / budget
                 loss, gradient = self._step(share)
                 self.elapsed = self.world.agree(time.monotonic() - started)
+                if self.step % 20 == 0:
+                    budget = self.world.agree(self._budget())
                 if (self.step % 20 == 0 or self.step == 1) and self.world.main:
                     row = self._figures(loss, gradient)
                     log.writerow(row)
@@ -191,21 +180,31 @@ class Trainer:
                     report(
                         min(share, 1), f"step {row[0]}  loss {row[3]}  {row[4] + row[5]:.3f} bpp  distortion {row[6]}"
                     )
-                validate = self.elapsed - validated > options.validate_minutes * 60
+                validate = self.elapsed - looked > options.validate_minutes * 60
                 if validate or self.elapsed - saved > options.save_minutes * 60:
                     saved = self.elapsed
                     self.save()
                 if validate:
-                    validated = self.elapsed
-                    self._validate(guard)
+                    looked = self.elapsed
+                    self._validate(guard, validated)
         self.objective = self.modules
         self.save()
-        validation = self._validate(guard)
+        validation = self._validate(guard, validated)
         if not guard.last_is_best and self.best_path.exists():
-            load_state(self.best_path, self.modules)
-            validation = self._measure()
+            self.averaged = load_state(self.best_path, self.modules, average=self.average)["averaged"]
+            validation = self._measure(self.better)
+            if self.world.main:
+                validated(self.better, validation)
+        self.modules.load_state_dict(self.better.state_dict())
         self.best_path.unlink(missing_ok=True)
         return validation
+
+    def _budget(self) -> float:
+        """Seconds that the run may take in all, by its file."""
+        try:
+            return 60 * float((self.run / "minutes").read_text())
+        except (OSError, ValueError):  # being written just now, or rubbish
+            return 60 * self.options.minutes
 
     def _forget_lost_steps(self) -> None:
         """Drop from the log what a run that was killed did after its last state: these steps are taken again."""
@@ -222,7 +221,7 @@ class Trainer:
         final = share >= 1 - options.final_share
         size = options.final_crop if final else options.crop
         count = max(anchors, options.batch * options.crop**2 // size**2 // anchors * anchors)
-        rate = options.learning_rate * decay(share) + 1e-6
+        rate = options.learning_rate * schedule(share, options.decay) + 1e-6
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"] * min(1.0, (self.step + 1) / options.warmup_steps)
         x = to_batch(self.sampler.batch(count, size), self.device)
@@ -230,13 +229,15 @@ class Trainer:
         bins = torch.arange(count) % anchors
         t = (bins + torch.rand(count) - 0.5).clamp(0, anchors - 1).to(self.device)
         hyper_weight = min(1.0, 0.02 + share / options.hyper_warmup) if options.hyper_warmup else 1.0
-        loss = self.objective(x, t, options.bf16, hyper_weight)
+        loss = self.objective(x, t, self.bf16, hyper_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         gradient = nn.utils.clip_grad_norm_(self.modules.parameters(), options.clip_norm)
         if torch.isfinite(gradient):
             self.optimizer.step()
+            self.average.update_parameters(self.modules)
         self.step += 1
+        self.work.count(count * self.world.size)
         return loss, gradient
 
     def _figures(self, loss: Loss, gradient: Tensor) -> list[float]:
@@ -245,19 +246,29 @@ class Trainer:
         values = [round(float(value.detach()), 4) for value in tensors]
         return [self.step, round(self.elapsed, 1), round(self.optimizer.param_groups[2]["lr"], 7), *values]
 
-    def _measure(self) -> Validation:
-        options = self.options
-        return validate(self.vae, self.entropy, self.store, autocast=options.bf16, metric=options.metric)
+    @property
+    def better(self) -> Objective:
+        """The weights that the last validation found better."""
+        return self.average.module if self.averaged else self.modules
 
-    def _validate(self, guard: Guard) -> Validation:
-        """Look at the model, log it, draw it, keep it if it is the best; all processes together."""
-        validation = self._measure()
+    def _measure(self, modules: Objective) -> Validation:
+        options = self.options
+        return validate(modules.vae, modules.entropy, self.store, autocast=self.bf16, metric=options.metric)
+
+    def _validate(self, guard: Guard, validated: Callable[[Objective, Validation], None]) -> Validation:
+        """Look at the last weights and at the averaged, log the better, draw them, keep them if they are the best so
+        far; all processes together."""
+        last, averaged = self._measure(self.modules), self._measure(self.average.module)
+        self.averaged = bool(self.world.agree(averaged.cost < last.cost))
+        validation = averaged if self.averaged else last
         guard.see(self.world.agree(validation.cost), self.world.agree(validation.train_cost))
         if guard.last_is_best:
             self.save(self.best_path)
         if self.world.main:
             with open(self.run / "validation.jsonl", "a") as file:
-                record = {"step": self.step, "seconds": round(self.elapsed, 1)} | validation.record()
-                file.write(json.dumps(record) + "\n")
+                record = {"step": self.step, "seconds": round(self.elapsed, 1), "averaged": self.averaged}
+                costs = {"last_cost": round(last.cost, 5), "averaged_cost": round(averaged.cost, 5)}
+                file.write(json.dumps(record | costs | {"work": self.work.done} | validation.record()) + "\n")
             plot_run(self.run, validation.channel_bpp)
+            validated(self.better, validation)
         return validation

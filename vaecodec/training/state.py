@@ -9,13 +9,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from vaecodec.errors import ModelError
 
 
-def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, progress: dict) -> None:
-    """Write parameters, optimizer moments and `progress` (JSON-able) to `path`, whole or not at all."""
-    tensors = {f"module.{name}": tensor for name, tensor in modules.state_dict().items()}
+def save_state(
+    path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel, progress: dict
+) -> None:
+    """Write parameters, their average, optimizer moments and `progress` (JSON-able) to `path`, whole or not at all."""
+    tensors = {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    tensors |= {f"module.{name}": tensor for name, tensor in modules.state_dict().items()}
     for name, parameter in modules.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
@@ -25,14 +29,20 @@ def save_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer,
     partial.replace(path)
 
 
-def load_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> dict:
+def load_state(
+    path: Path,
+    modules: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    average: AveragedModel | None = None,
+) -> dict:
     """Restore what save_state wrote; returns `progress`. Raises ModelError if the file does not fit."""
     try:
         with safe_open(path, "pt") as file:
             progress = json.loads(file.metadata()["progress"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        prefix = "module."
-        modules.load_state_dict({n[len(prefix) :]: v for n, v in tensors.items() if n.startswith(prefix)})
+        modules.load_state_dict(_named(tensors, "module."))
+        if average is not None:
+            average.load_state_dict(_named(tensors, "average."))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"cannot resume from {path}: {error}".splitlines()[0]) from error
     if optimizer is not None:
@@ -41,3 +51,8 @@ def load_state(path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer 
                 if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
                     optimizer.state[parameter][key] = value.to(parameter.device if key != "step" else "cpu")
     return progress
+
+
+def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,111 @@
+"""EXIF, ICC profile and XMP of Pillow's images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from vaecodec.picture.exif import ExifBlock
+
+EXIF_TAGS = {
+    *(ExifTags.Base[name] for name in ("ImageDescription", "Make", "Model", "XResolution", "YResolution")),
+    *(ExifTags.Base[name] for name in ("ResolutionUnit", "Software", "DateTime", "Artist", "Copyright")),
+}
+"""Tags of the first directory that are kept of files which mix EXIF with the layout of their samples. The orientation
+is not among them: it is applied."""
+XMP_ORIENTATION = re.compile(rb"""tiff:Orientation=["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>""")
+EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+
+
+SCREEN_DPI = 72
+"""What viewers assume where nothing is said, and cameras and editors write where they mean nothing: not kept alone."""
+
+
+@dataclass
+class Metadata:
+    """Blocks of an upright image as bytes, where there are any, and notes on what could not be kept."""
+
+    exif: bytes | None
+    icc: bytes | None
+    xmp: bytes | None
+    notes: list[str]
+
+
+def metadata_of(image: Image.Image, orientation: int) -> Metadata:
+    """What goes with the pixels once they are turned upright from `orientation`."""
+    notes: list[str] = []
+    try:
+        exif = exif_of(image)
+    except Exception:  # Pillow raises anything for odd fields
+        exif = None
+        notes.append("EXIF that cannot be read is left out")
+    icc, xmp = image.info.get("icc_profile"), xmp_of(image)
+    if orientation != 1:
+        exif = _upright(exif, image, orientation)
+        xmp = xmp and XMP_ORIENTATION.sub(b"", xmp)
+    if exif is None:
+        exif = _resolution(image.info.get("dpi"))
+    return Metadata(exif, icc if isinstance(icc, bytes) and icc else None, xmp, notes)
+
+
+def _upright(exif: bytes | None, image: Image.Image, orientation: int) -> bytes | None:
+    """The block after a turn from `orientation`; `image` still lies as it was stored."""
+    if exif is None:
+        return None
+    block = ExifBlock(exif)
+    block.set_upright()
+    if orientation >= 5:
+        block.set_size(image.height, image.width)
+    return bytes(block.data)
+
+
+def _resolution(dpi: Any) -> bytes | None:
+    """An EXIF block that says no more than this (horizontal and vertical dots an inch)."""
+    try:
+        across, down = (float(value) for value in dpi)
+        if not (1 <= across <= 100_000 and 1 <= down <= 100_000):
+            return None
+    except (TypeError, ValueError):
+        return None
+    if max(abs(across - SCREEN_DPI), abs(down - SCREEN_DPI)) < 1:
+        return None
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = round(across, 2), round(down, 2)
+    exif[ExifTags.Base.ResolutionUnit] = 2
+    return exif.tobytes()
+
+
+def dpi_of(exif: bytes) -> tuple[float, float] | None:
+    """Dots an inch that an EXIF block names."""
+    try:
+        found = Image.Exif()
+        found.load(exif)
+        per_inch = {2: 1.0, 3: 2.54}[found.get(ExifTags.Base.ResolutionUnit, 2)]
+        across, down = (float(found[tag]) * per_inch for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
+    except Exception:  # Pillow raises anything for odd fields
+        return None
+    return (across, down) if 1 <= across <= 100_000 and 1 <= down <= 100_000 else None
+
+
+def exif_of(image: Image.Image, tags: Collection[int] = EXIF_TAGS) -> bytes | None:
+    """The EXIF of an image; of one that does not have it whole, `tags` of the first directory and the others."""
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif
+    # TIFF, and PNG as ImageMagick writes it, have the tags elsewhere: kept are those that speak of the picture.
+    found, kept = image.getexif(), Image.Exif()
+    for tag in found.keys() & tags:
+        kept[tag] = found[tag]
+    directories = {number: values for number in EXIF_DIRECTORIES if (values := found.get_ifd(number))}
+    for number, values in directories.items():
+        kept.get_ifd(number).update(values)
+    return kept.tobytes() if len(kept) or directories else None
+
+
+def xmp_of(image: Image.Image) -> bytes | None:
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else None

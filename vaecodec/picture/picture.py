@@ -1,0 +1,51 @@
+"""Picture: upright 8-bit RGB with alpha and metadata, what the codec codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.errors import ImageError
+from vaecodec.jpeg import JpegOrigin
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+"""What counts as an image file in a folder."""
+MAX_PIXELS = 1 << 27
+"""Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
+SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
+
+
+@dataclass
+class Picture:
+    """rgb (H, W, 3) uint8; alpha (H, W) uint8 or None; `gray`: all channels are equal and shown as one.
+
+    exif, icc, xmp: raw metadata or None; notes: what had to be converted, one line each; origin: how the JPEG was made
+    that it was read from, if it was.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    gray: bool = False
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+    origin: JpegOrigin | None = None
+
+    @property
+    def height(self) -> int:
+        return self.rgb.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.rgb.shape[1]
+
+
+def check_pixels(width: int, height: int, limit: int) -> None:
+    """Raises ImageError for images without pixels or with more than `limit`."""
+    if width < 1 or height < 1:
+        raise ImageError("the image has no pixels")
+    if width * height > limit:
+        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (--max-pixels)")

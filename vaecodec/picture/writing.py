@@ -1,0 +1,143 @@
+"""Picture -> arrays, tensors, PIL images and files."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from vaecodec.errors import ImageError
+from vaecodec.picture.metadata import dpi_of
+from vaecodec.picture.opening import pixel_limit
+from vaecodec.picture.picture import Picture
+
+METADATA = ("exif", "icc_profile", "xmp")
+"""Names of Pillow for blocks of metadata."""
+WITH_DPI = ("PNG", "JPEG", "TIFF", "BMP")
+"""Formats that have a resolution of their own beside that in EXIF."""
+XMP_TAG = 700
+UNLIMITED = 1 << 62
+
+
+def _shown(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, 3), or (H, W) for gray: the synthesis knows nothing of gray, its three channels differ a little."""
+    return ((picture.rgb.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8) if picture.gray else picture.rgb
+
+
+def to_array(picture: Picture) -> NDArray[np.uint8]:
+    """(H, W, C): gray or RGB, then alpha if there is one."""
+    return np.dstack([_shown(picture)] + ([] if picture.alpha is None else [picture.alpha]))
+
+
+def to_tensor(picture: Picture) -> Any:
+    """Torch tensor (C, H, W) uint8: gray or RGB, then alpha if there is one."""
+    import torch
+
+    return torch.from_numpy(to_array(picture)).permute(2, 0, 1).contiguous()
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """L, LA, RGB or RGBA image; `info` holds exif, icc_profile, xmp and dpi where there are any."""
+    image = Image.fromarray(_shown(picture))
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    for key, value in (("exif", picture.exif), ("icc_profile", picture.icc), ("xmp", picture.xmp)):
+        if value is not None:
+            image.info[key] = value
+    if picture.exif is not None and (dpi := dpi_of(picture.exif)):
+        image.info["dpi"] = dpi
+    return image
+
+
+def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
+    """File bytes of a decoded image in the format of `suffix` (".png", ".jpg", ...) with its metadata, and notes.
+
+    Metadata that the format cannot hold, or that Pillow has to read and cannot, is left out, with a note. Raises
+    ImageError for an unknown format.
+    """
+    Image.preinit()  # the common formats; all of Pillow's plugins take as long to load as a small image to decode
+    image_format = Image.EXTENSION.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
+    if image_format is None or image_format not in Image.SAVE:
+        raise ImageError(f"cannot write images with suffix {suffix!r}")
+    notes: list[str] = []
+    options, dropped = _options(image, image_format), set[str]()
+    if image_format in ("JPEG", "BMP", "PPM") and image.mode in ("RGBA", "LA"):
+        notes.append(f"{image_format} has no transparency: flattened on white")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
+    if image_format in ("JPEG", "WEBP", "AVIF"):
+        options["quality"] = 95
+    if image_format == "WEBP" and image.mode in ("L", "LA"):  # it has no gray pixels that a gray profile could describe
+        options.pop("icc_profile", None)
+    while True:
+        try:
+            data = _saved(image, image_format, options)
+            break
+        except MemoryError:
+            raise
+        except Exception as error:  # rubbish in EXIF can make Pillow raise anything
+            metadata = [name for name in METADATA if name in options]
+            bad = [name for name in metadata if not _can_hold(image_format, image.mode, name, options[name])]
+            if not bad:
+                raise ImageError(f"cannot write this image as {image_format}: {error}".splitlines()[0]) from error
+        for name in bad:
+            del options[name]
+            dropped.add(name)
+    wanted = [name for name in METADATA if name in image.info]
+    held = _held(data) - dropped if wanted else set()
+    lost = [name for name in wanted if name not in held]
+    return data, notes + [f"{image_format} cannot hold the {name} of this image: left out" for name in lost]
+
+
+def _options(image: Image.Image, image_format: str) -> dict[str, Any]:
+    """Options of Pillow's save for the metadata of an image."""
+    options: dict[str, Any] = {name: image.info[name] for name in METADATA if name in image.info}
+    if image_format == "PNG" and "xmp" in options:
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
+        options["pnginfo"] = text
+    if image_format == "TIFF" and "xmp" in options:  # XMP is a tag among those of EXIF
+        options["exif"] = _with_xmp(options.get("exif"), options.pop("xmp"))
+    if image_format in WITH_DPI and "dpi" in image.info:
+        options["dpi"] = image.info["dpi"]
+    return options
+
+
+def _with_xmp(exif: bytes | None, xmp: bytes) -> Image.Exif | bytes:
+    """The tags of a TIFF: XMP and an EXIF block; the block alone if nobody can read it."""
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+        tags[XMP_TAG] = xmp
+    except Exception:  # rubbish in EXIF can make Pillow raise anything
+        return exif or b""
+    return tags
+
+
+def _held(data: bytes) -> set[str]:
+    """Which metadata a file that was just written holds, by reading it."""
+    with pixel_limit(UNLIMITED), Image.open(io.BytesIO(data)) as image:
+        found = {name for name in METADATA if image.info.get(name)}
+        if image.info.get("XML:com.adobe.xmp"):
+            found.add("xmp")
+        if image.format == "TIFF":  # the tags of EXIF stand among its own
+            found.add("exif")
+        return found
+
+
+def _saved(image: Image.Image, image_format: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def _can_hold(image_format: str, mode: str, name: str, value: bytes) -> bool:
+    """Whether Pillow writes this block of metadata: tried on one pixel."""
+    try:
+        _saved(Image.new(mode, (1, 1)), image_format, {name: value})
+    except Exception:
+        return False
+    return True
