@@ -65,7 +65,7 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
         image.save(io.BytesIO(), "VAEC", quality=50)
 
     def folder_of_four() -> None:
-        run_jobs(Plan(jobs), task, folder / "out", 1)
+        run_jobs(Plan(jobs), task, folder / "out", 0)
 
     def four() -> None:
         one = vaecodec.Codec(threads=1)

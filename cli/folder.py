@@ -13,7 +13,7 @@ import click
 
 from vaecodec.cli.options import complete_paths, say
 from vaecodec.errors import VaecodecError, printable
-from vaecodec.folders import Task, make_plan, run_jobs, without_done
+from vaecodec.folders import Plan, Task, make_plan, run_jobs, without_done
 from vaecodec.manifest import MANIFEST, Entry
 from vaecodec.output import Found, look_at
 from vaecodec.runtime.store import load_model
@@ -55,7 +55,7 @@ def run_folder(
     found = plan.count
     if resume:
         plan.jobs = without_done(plan.jobs, out)
-    workers = min(jobs or os.cpu_count() or 1, max(len(plan.jobs), 1))
+    workers = _workers(plan, jobs)
     totals, notes = Counter[str](), dict[str, list[str]]()
     started = time.perf_counter()
     with _Bar(quiet, task.kind, plan.count) as advance:
@@ -90,6 +90,16 @@ def run_folder(
         click.echo(f"vaecodec: and {len(failures) - FAILURES} more: {place(out, MANIFEST)}", err=True)
     if failures:
         sys.exit(1)
+
+
+def _workers(plan: Plan, jobs: int | None) -> int:
+    """How many processes: none for a single file, whose end is not that of others, or for what only this process
+    can see."""
+    if len(plan.jobs) < 2 or any(
+        str(path).startswith("memory://") for path in (plan.jobs[0].source, plan.jobs[0].target)
+    ):
+        return 0
+    return min(jobs or os.cpu_count() or 1, len(plan.jobs))
 
 
 def _some(names: list[str]) -> str:

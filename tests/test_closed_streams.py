@@ -13,6 +13,9 @@ import pytest
 from make_golden import TINY
 from PIL import Image
 
+from vaecodec.codec import Codec
+from vaecodec.folders import Task, make_plan, run_jobs
+
 VAECODEC = [sys.executable, "-m", "vaecodec"]
 MODEL = ["--model", str(TINY)]
 
@@ -92,17 +95,36 @@ main()
         ("RecursionError('too deep')", "unexpected RecursionError: too deep"),
     ],
 )
-def test_any_error_is_one_line_and_stops_nothing(error: str, message: str, folder: Path) -> None:
+def test_any_error_is_one_line(error: str, message: str, folder: Path) -> None:
     script = [sys.executable, "-c", FAILING.format(error=error.replace("\n", "\\n")), "encode"]
     run = subprocess.run([*script, "a.png"], cwd=folder, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"vaecodec: {message}")
     assert run.stderr.count("\n") == 1
-    run = subprocess.run([*script, "p", "-o", "out", "--jobs", "1"], cwd=folder, capture_output=True, text=True)
-    assert run.returncode == 1
-    assert run.stderr.count(message) == 3
-    assert "0 of 4 files" in run.stderr
     shown = subprocess.run(
         [*script, "a.png"], cwd=folder, capture_output=True, text=True, env=os.environ | {"VAECODEC_TRACEBACK": "1"}
     )
     assert "Traceback" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), TypeError("of a\nlibrary"), RecursionError("deep"), GeneratorExit("odd")]
+)
+def test_any_error_of_a_file_stops_no_other(
+    error: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, seen = Codec.encode_picture, []
+
+    def fail_once(self: Codec, *arguments: object) -> bytes:
+        seen.append(arguments)
+        if len(seen) == 1:
+            raise error
+        return encode(self, *arguments)
+
+    monkeypatch.setattr(Codec, "encode_picture", fail_once)
+    task = Task("encode", ".vaec", codec={"model": str(TINY)})
+    failures = run_jobs(make_plan(folder / "p", folder / "out", task, False), task, folder / "out", 0)
+    errors = {Path(entry["source"]).name: entry["error"] for entry in failures}
+    assert errors.keys() == {"a.png", "bad.png"}
+    assert "\n" not in errors["a.png"]
+    assert {path.name for path in (folder / "out").glob("*.vaec")} == {"b.png.vaec", "c.png.vaec"}

@@ -140,6 +140,21 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_one_worker_may_die_too(tmp_path: Path) -> None:
+    """With --jobs 1 there is a process of its own: what kills it does not stop the rest."""
+    root, out = pictures(tmp_path / "in", 12, 300), tmp_path / "out"
+    command = [sys.executable, "-m", "vaecodec", "encode", root, "-o", out, "--jobs", "1", "--model", TINY]
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("*.vaec")):
+        time.sleep(0.02)
+    for child in children(process.pid):
+        if b"multiprocessing.spawn" in (Path("/proc") / str(child) / "cmdline").read_bytes():
+            os.kill(child, signal.SIGKILL)
+    message = process.communicate(timeout=60)[1]
+    assert (process.returncode, len(list(out.glob("*.vaec")))) == (0, 12), message
+
+
 class Deadly:
     """Work that ends its process, or cannot begin."""
 

@@ -158,7 +158,7 @@ def test_every_kind_that_single_files_accept(tmp_path: Path) -> None:
     (tmp_path / "in/x.pdf").write_bytes(b"%PDF-1.4")
     (tmp_path / "in/x.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0")
     plan = make_plan(tmp_path / "in", tmp_path / "out", ENCODE, False)
-    assert run_jobs(plan, ENCODE, tmp_path / "out", 1) == []
+    assert run_jobs(plan, ENCODE, tmp_path / "out", 0) == []
     assert names(tmp_path / "out") == {f"x.{kind}.vaec" for kind in kinds}
     assert plan.left_out == {"no image by its suffix": ["x.eps", "x.pdf"]}
 
@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "scandir", closed)
     plan = make_plan(root, tmp_path / "out", ENCODE, True)
-    failures = run_jobs(plan, ENCODE, tmp_path / "out", 1)
+    failures = run_jobs(plan, ENCODE, tmp_path / "out", 0)
     assert failures == [{"source": str(root / "closed"), "error": "cannot be listed: Permission denied"}]
     assert names(tmp_path / "out") == {"a.png.vaec"}
     with pytest.raises(VaecodecError, match=r"cannot list .*closed: Permission denied"):
@@ -236,11 +236,11 @@ def test_a_folder_that_ignores_case(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     plan = make_plan(root, out, ENCODE, False)
     if len(plan.jobs) == 3:
         monkeypatch.setattr(folders, "_same_file", lambda *_: True)
-        failures = run_jobs(plan, ENCODE, out, 1)
+        failures = run_jobs(plan, ENCODE, out, 0)
         assert [Path(entry["source"]).name for entry in failures] == ["a.PNG"]
         assert names(out) == {"A.png.vaec", "b.png.vaec"}
         monkeypatch.undo()
-        assert run_jobs(Plan([job for job in plan.jobs if job.name == "a.PNG"]), ENCODE, out, 1) == []
+        assert run_jobs(Plan([job for job in plan.jobs if job.name == "a.PNG"]), ENCODE, out, 0) == []
 
 
 def test_notes_reach_the_manifest_and_the_user(tmp_path: Path) -> None:

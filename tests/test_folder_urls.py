@@ -176,7 +176,7 @@ def test_hostile_names_go_to_urls_neither(tmp_path: Path) -> None:
         file.write(b"no image")
     plan = make_plan("memory://test_across/in", "memory://test_across/out", ENCODE, True)
     assert (plan.jobs, len(plan.refused)) == ([], 1)
-    assert len(run_jobs(plan, ENCODE, "memory://test_across/out", 1)) == 1
+    assert len(run_jobs(plan, ENCODE, "memory://test_across/out", 0)) == 1
     assert [name for name in memory.find("/test_across") if "in" not in name] == ["/test_across/out/manifest.jsonl"]
 
 
@@ -186,6 +186,6 @@ def test_a_torn_manifest_at_a_url() -> None:
     memory.pipe("/test_torn/out/manifest.jsonl", b'{"source": "x", "targ')
     memory.pipe("/test_torn/in/bad.png", b"no image")
     plan = make_plan("memory://test_torn/in", out, ENCODE, True)
-    assert len(run_jobs(plan, ENCODE, out, 1)) == 1
+    assert len(run_jobs(plan, ENCODE, out, 0)) == 1
     torn, line = memory.cat("/test_torn/out/manifest.jsonl").decode().splitlines()
     assert (torn[-4:], json.loads(line)["source"]) == ("targ", "memory://test_torn/in/bad.png")

@@ -73,6 +73,24 @@ def test_one_bad_image_does_not_stop_the_rest(tree: Path, tmp_path: Path) -> Non
     assert [Path(entry["source"]).name for entry in manifest(out) if "error" in entry] == ["bad.png"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_cases_that_ended_whole_runs(jobs: int, tmp_path: Path) -> None:
+    """Images whose readers raise what nobody expects, or that do not read what they say; with --resume as well."""
+    cases, root, out = Path(__file__).parent / "cases", tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for name in ("damaged.avif", "exif_type_error.jpg", "exif_struct_error.webp", "multipage_cut.tif", "small.png"):
+        (root / name).write_bytes((cases / name).read_bytes())
+    (root / "z.png").write_bytes((cases / "small.png").read_bytes())
+    (root / "sparse.webp").write_bytes(b"RIFF\xff\xff\xff\x7fWEBPVP8 ")
+    os.truncate(root / "sparse.webp", 3 << 30)
+    for resume in ([], ["--resume"]):
+        run = vaecodec("encode", root, "-o", out, "--jobs", jobs, *resume)
+        assert run.returncode == 1
+        failed = [line.split(": ")[1] for line in run.stderr.splitlines() if line.startswith("vaecodec: ")]
+        assert sorted(Path(name).name for name in failed) == ["damaged.avif", "sparse.webp"]
+        assert len(list(out.glob("*.vaec"))) == 5
+
+
 def test_resume_skips_what_is_done_and_nothing_is_overwritten_unasked(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert vaecodec("encode", tree, "-o", out, "-r").returncode == 0

@@ -137,7 +137,7 @@ def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
 def run_jobs(
     plan: Plan, task: Task, out: str | Path, workers: int, report: Callable[[Entry], None] = lambda entry: None
 ) -> list[Entry]:
-    """Do what is planned in `workers` processes (1: in this one); returns the manifest entries of what failed.
+    """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
     bytes_out, bpp, seconds, and notes where there are any; or source and error. A worker that dies costs at most the
@@ -176,7 +176,7 @@ def _same_file(one: Path, other: Path) -> bool:
 
 def _entries(jobs: list[Job], task: Task, workers: int) -> Generator[Entry, None, None]:
     """Manifest entries in the order in which the jobs end."""
-    if workers == 1:
+    if not workers:
         yield from map(Worker(task), jobs)
         return
     from vaecodec.crew import DEATHS, Crew  # a command for one file does not need it
