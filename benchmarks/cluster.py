@@ -22,13 +22,14 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
 
-from vaecodec.folders import SUFFIX, Task, Worker, find_jobs
+from vaecodec.folders import Task, Worker, make_plan
+from vaecodec.naming import SUFFIX
 
 
 def measure(root: Path, kind: str, out: Path, quality: float, rounds: int) -> dict[str, float]:
     """One core at all files of a folder; the first file, which loads the model, is done once before."""
     task = Task(kind, SUFFIX if kind == "encode" else ".png", quality, force=True, codec={"threads": 1})
-    worker, jobs = Worker(task), find_jobs(root, out, task, recursive=False)
+    worker, jobs = Worker(task), make_plan(root, out, task, recursive=False).jobs
     worker(jobs[0])
     seconds = []
     for _ in range(rounds):

@@ -27,7 +27,7 @@ from PIL import Image
 import vaecodec
 import vaecodec.pillow
 from vaecodec.datasets import VaecDataset, webdataset_decoder
-from vaecodec.folders import Task, find_jobs, run_jobs
+from vaecodec.folders import Plan, Task, make_plan, run_jobs
 
 SMALL = (96, 64)
 
@@ -58,14 +58,14 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
     for number in range(12):
         image.save(sources / f"{number}.ppm")
     task = Task("encode", ".vaec", force=True, codec={"threads": 1})
-    all_jobs = find_jobs(sources, folder / "out", task, False)
+    all_jobs = make_plan(sources, folder / "out", task, False).jobs
     jobs = all_jobs[:4]
 
     def save() -> None:
         image.save(io.BytesIO(), "VAEC", quality=50)
 
     def folder_of_four() -> None:
-        run_jobs(jobs, task, folder / "out", 1)
+        run_jobs(Plan(jobs), task, folder / "out", 0)
 
     def four() -> None:
         one = vaecodec.Codec(threads=1)
@@ -73,7 +73,7 @@ def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Cal
             one.encode(np.asarray(Image.open(job.source)), 50)
 
     def folder_of_twelve(workers: int) -> None:
-        run_jobs(all_jobs, task, folder / "out", workers)
+        run_jobs(Plan(all_jobs), task, folder / "out", workers)
 
     def thumbnail() -> None:
         Image.open(io.BytesIO(data)).thumbnail(SMALL)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,9 @@ import numpy as np
 from PIL import Image
 
 from vaecodec.benchmarks import codecs, machine, metrics
-from vaecodec.files import write_whole
+from vaecodec.errors import ImageError, one_line
+from vaecodec.output import write_whole
+from vaecodec.signals import end_with_parent
 
 SCHEMA = 2
 """Changes when cells measure something else."""
@@ -36,21 +39,33 @@ class Work:
 
 
 def image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    """The images of a folder but hidden ones."""
+    return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def too_small(files: list[Path]) -> Path | None:
     """The first image that MS-SSIM, which halves the size four times, cannot judge."""
-    for path in files:
-        with Image.open(path) as image:
-            if min(image.size) <= 160:
-                return path
-    return None
+    return next((path for path in files if min(size_of(path)) <= 160), None)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height; raises ImageError for what is no image."""
+    with _image(path) as image:
+        return image.size
 
 
 def pixels_of(path: Path) -> int:
-    with Image.open(path) as image:
-        return image.width * image.height
+    width, height = size_of(path)
+    return width * height
+
+
+@contextmanager
+def _image(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except Exception as error:  # Pillow raises anything
+        raise ImageError(f"cannot read {path}: {one_line(error)}") from error
 
 
 def measure(work: Work) -> list[dict]:
@@ -59,13 +74,15 @@ def measure(work: Work) -> list[dict]:
     codec = codecs.find(work.codec)
     codec.missing()  # imports the plugin that the codec needs
     content = hashlib.sha256(work.image.read_bytes()).hexdigest()
-    pixels = np.asarray(Image.open(work.image).convert("RGB"))
+    with _image(work.image) as image:
+        pixels = np.asarray(image.convert("RGB"))
     cells = []
     for number, quality in enumerate(work.qualities):
         key = json.dumps([SCHEMA, content, codec.name, codec.version(), quality, work.metrics])
         path = work.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         if path.exists():
-            cells.append(json.loads(path.read_text()))
+            # Measured with another image of the same content, perhaps.
+            cells.append(json.loads(path.read_text()) | {"image": work.image.name})
             continue
         if number == 0:
             # The first use loads models and libraries.
@@ -110,6 +127,7 @@ def measure_all(works: list[Work], jobs: int, report: Callable[[int], None]) -> 
 
 def _start_worker(started: Any) -> None:
     """Every worker of a pool takes the next core."""
+    end_with_parent()
     with started.get_lock():
         number = started.value
         started.value += 1

@@ -16,7 +16,7 @@ from PIL import Image
 from vaecodec.benchmarks.metrics import LABELS
 from vaecodec.benchmarks.results import timing_only
 from vaecodec.benchmarks.views import TOLERANCE, Pixels, Shot, View
-from vaecodec.files import write_whole
+from vaecodec.output import write_whole
 
 TEMPLATE = Path(__file__).with_name("report.html")
 OURS = "vaecodec"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vaecodec.cli.options import progress_bar
+from vaecodec.cli.options import progress_bar, show
 from vaecodec.errors import VaecodecError
 
 QUICK = 6
@@ -111,6 +111,8 @@ def run(
     files = measure.image_files(images)[:limit]
     if not files or not usable:
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
+    for path in files:
+        measure.size_of(path)  # what is no image is an error now, not after hours
     if "ms-ssim" in chosen and (small := measure.too_small(files)):
         raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave it out with --metrics psnr")
     seen = pictures.named(files, view_images.split(",")) if view_images else pictures.spread(files, views)
@@ -144,7 +146,7 @@ def run(
         shots = pictures.make_views(seen, result, progress or (lambda share: None))
     report.write_report(result, shots, out)
     if not quiet:
-        click.echo(table(result, chosen))
+        show(table(result, chosen))
 
 
 def _some(qualities: tuple[float, ...], quick: bool) -> tuple[float, ...]:
@@ -201,12 +203,10 @@ def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
     before, after = results.read(old), results.read(new)
     changes, lost = results.compare(before, after), results.lost(before, after)
     if as_json:
-        click.echo(
-            json.dumps([{"codec": c, "metric": m, "rate_percent": v} for (c, m), v in changes.items()], indent=1)
-        )
+        show(json.dumps([{"codec": c, "metric": m, "rate_percent": v} for (c, m), v in changes.items()], indent=1))
     else:
         for (codec, metric), value in sorted(changes.items()):
-            click.echo(f"{codec:16s} {metric:12s} {value:+.2f} %")
+            show(f"{codec:16s} {metric:12s} {value:+.2f} %")
     worse = {key: value for key, value in changes.items() if value > limit}
     if lost:
         click.echo(f"vaecodec: not in {new}: {', '.join(lost)}", err=True)

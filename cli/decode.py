@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
-from vaecodec.cli.folder import folder_options, one_output, run_folder
+from vaecodec.cli.folder import folder_options, run_folder
 from vaecodec.cli.options import (
+    SuffixType,
     check_target,
     codec_options,
     coded_source,
     complete_paths,
     metadata_option,
+    naming,
+    one_input,
     output_path,
     progress_bar,
     say,
@@ -22,9 +25,13 @@ from vaecodec.cli.options import (
     write_target,
 )
 from vaecodec.codec import Codec, Damage
-from vaecodec.files import Source, is_folder
+from vaecodec.errors import ImageError
+from vaecodec.files import Source
 from vaecodec.folders import Task
+from vaecodec.formats import can_write
+from vaecodec.naming import decoded_name
 from vaecodec.picture import Picture, save_picture
+from vaecodec.storage import is_folder
 from vaecodec.windows import Region
 
 DAMAGED = 3
@@ -49,16 +56,20 @@ class _RegionType(click.ParamType):
 @click.command()
 @click.argument("source", metavar="IN", shell_complete=complete_paths)
 @click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
+@click.argument("rest", metavar="", nargs=-1)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
 @click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
-@click.option("--suffix", default=".png", show_default=True, help="Folders: format of the images.")
+@click.option(
+    "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
+)
 @folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
 @metadata_option
-@codec_options
+@codec_options("Overwrite an existing output, whatever it is.")
 def decode(
     source: str,
     target: str | None,
+    rest: tuple[str, ...],
     region: Region | None,
     scale: str,
     suffix: str,
@@ -78,12 +89,12 @@ def decode(
 ) -> None:
     """Decode the .vaec file IN to the image OUT (default: IN with the suffix .png; the suffix names the format).
 
-    "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT.
-    Both may be URLs (s3://bucket/folder).
+    "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT:
+    a.jpg.vaec to a.png, or to a.jpg.png where another becomes a.png, too. Both may be URLs (s3://bucket/folder).
     """
     if (region is not None) + (scale != "1") + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
-    target = one_output(target, output)
+    target = one_input(rest, target, output)
     if is_folder(source):
         if region or scale != "1" or salvage:
             raise click.UsageError("--region, --scale and --salvage are for single files.")
@@ -91,19 +102,22 @@ def decode(
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata}
         run_folder(source, target, Task("decode", suffix, force=force, codec=options), recursive, jobs, resume, quiet)
         return
-    target = output_path(source, target, ".png")
-    check_target(source, target, force)
+    target = output_path(source, target, lambda name: decoded_name(name, suffix))
+    suffix = Path(target).suffix or suffix
+    if not can_write(suffix.lower()):
+        raise ImageError(f"cannot write {target}: images cannot be written with suffix {suffix!r}")
+    check_target(source, target, force, stream=False)
     started = time.perf_counter()
     codec = Codec(model, backend, device, threads, max_pixels, max_metadata)
     damage = Damage()
-    with Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
+    with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
             picture, damage = codec.salvage(opened, progress)
         elif scale != "1":
             picture = codec.preview(opened, progress)
         else:
             picture = codec.decode_picture(opened, region, progress)
-    encoded, notes = save_picture(picture, Path(target).suffix or ".png")
+    encoded, notes = save_picture(picture, suffix)
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)

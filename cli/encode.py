@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import numpy as np
 
-from vaecodec.cli.folder import folder_options, one_output, run_folder
+from vaecodec.cli.folder import folder_options, run_folder
 from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
     complete_paths,
     metadata_option,
+    naming,
+    one_input,
     output_path,
     progress_bar,
     say,
@@ -23,9 +26,11 @@ from vaecodec.cli.options import (
 )
 from vaecodec.codec import Codec
 from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
-from vaecodec.files import Source, is_folder
-from vaecodec.folders import SUFFIX, Task
+from vaecodec.files import Source, input_limit
+from vaecodec.folders import Task
+from vaecodec.naming import SUFFIX
 from vaecodec.picture import Picture, to_array, to_picture
+from vaecodec.storage import is_folder
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
@@ -34,6 +39,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 @click.command()
 @click.argument("source", metavar="IN", shell_complete=complete_paths)
 @click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
+@click.argument("rest", metavar="", nargs=-1)
 @click.option(
     "-q",
     "--quality",
@@ -61,10 +67,11 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @metadata_option
-@codec_options
+@codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(
     source: str,
     target: str | None,
+    rest: tuple[str, ...],
     quality: float,
     tile: str,
     effort: int,
@@ -85,25 +92,25 @@ def encode(
 ) -> None:
     """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output.
 
-    If IN is a folder, all images in it are encoded into the folder OUT. Both may be URLs (s3://bucket/folder).
+    If IN is a folder, all images in it are encoded into the folder OUT, which may be the same, under their whole names
+    and .vaec: a.png.vaec. Both may be URLs (s3://bucket/folder).
     """
-    target = one_output(target, output)
+    target = one_input(rest, target, output)
     if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         options |= {"effort": effort, "keep_hidden": keep_hidden}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
         return
-    target = output_path(source, target, SUFFIX)
-    check_target(source, target, force)
+    target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
+    check_target(source, target, force, stream=True)
     started = time.perf_counter()
-    with Source(coded_source(source)) as opened:
-        content, size = opened.read(0, opened.size), opened.size
-    picture = to_picture(content, max_pixels)
+    with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
+        picture, size = to_picture(opened, max_pixels), opened.size
     codec = Codec(
         model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort, keep_hidden=keep_hidden
     )
-    with progress_bar(quiet, "encoding") as progress:
+    with naming(source), progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)
     for note in picture.notes:
         say(quiet, f"note: {note}")

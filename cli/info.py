@@ -6,7 +6,7 @@ import json
 
 import click
 
-from vaecodec.cli.options import coded_source, complete_paths, pixels_option
+from vaecodec.cli.options import coded_source, complete_paths, naming, pixels_option, show
 from vaecodec.inspection import inspect
 
 
@@ -16,16 +16,17 @@ from vaecodec.inspection import inspect
 @pixels_option
 def info(source: str, as_json: bool, max_pixels: int) -> None:
     """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
-    facts = inspect(coded_source(source), max_pixels)
+    with naming(source):
+        facts = inspect(coded_source(source), max_pixels)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        show(json.dumps(facts, indent=2))
         return
     model = facts["model"] or "not shipped here"
-    click.echo(f"vaecodec file, version {facts['version']}")
-    click.echo(f"image    {facts['width']}x{facts['height']} {facts['mode']}")
+    show(f"vaecodec file, version {facts['version']}")
+    show(f"image    {facts['width']}x{facts['height']} {facts['mode']}")
     if facts["tile"]:
-        click.echo(f"tiles    {facts['groups']} of up to {facts['tile']}x{facts['tile']} pixels")
-    click.echo(f"quality  {facts['quality']:g}")
-    click.echo(f"model    {facts['model_identity']} ({model})")
+        show(f"tiles    {facts['groups']} of up to {facts['tile']}x{facts['tile']} pixels")
+    show(f"quality  {facts['quality']:g}")
+    show(f"model    {facts['model_identity']} ({model})")
     for name, part in [*facts["parts"].items(), ("total", facts)]:
-        click.echo(f"  {name:20s} {part['bytes']:9d} bytes  {part['bpp']:8.4f} bpp")
+        show(f"  {name:20s} {part['bytes']:9d} bytes  {part['bpp']:8.4f} bpp")

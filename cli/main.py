@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
 import vaecodec
-from vaecodec.errors import VaecodecError
-from vaecodec.signals import unwind_on_signals
+from vaecodec.errors import VaecodecError, explain, printable
+from vaecodec.signals import fill_standard_streams, pass_on_stops, unwind_on_signals
 
 COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
@@ -45,37 +46,36 @@ def group() -> None:
 
 def main() -> None:
     """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
+    fill_standard_streams()
     unwind_on_signals()
+    try:
+        _run()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def _run() -> None:
     try:
         group(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _interrupted()
-    except ImportError as error:
-        # A signal that arrives while a compiled module loads comes out as the cause of an ImportError.
-        if isinstance(error.__cause__, SystemExit):
-            sys.exit(error.__cause__.code)
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            _interrupted()
+    except click.Abort:
         raise
-    except VaecodecError as error:
-        _fail(str(error))
-    except MemoryError:
-        _fail("not enough memory for this image")
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
-
-
-def _interrupted() -> None:
-    click.echo("interrupted", err=True)
-    sys.exit(130)
+    except BaseException as error:  # panics of libraries in Rust are no Exception
+        pass_on_stops(error)
+        if os.environ.get("VAECODEC_TRACEBACK"):
+            raise
+        known = isinstance(error, VaecodecError | MemoryError)
+        _fail(explain(error) + ("" if known else " (VAECODEC_TRACEBACK=1 in the environment shows where)"))
 
 
 def _fail(message: str) -> None:
-    click.echo("vaecodec: " + " ".join(message.splitlines()), err=True)
+    click.echo("vaecodec: " + printable(" ".join(message.splitlines())), err=True)
     sys.exit(1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vaecodec.cli.options import show
 from vaecodec.runtime.store import load_model, shipped_models
 
 
@@ -30,12 +31,12 @@ def models(as_json: bool) -> None:
             }
         )
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        show(json.dumps(rows, indent=2))
         return
     for row in rows:
         complexity = row["kmac_per_pixel"]
         low, high = row["bpp_range"] or (0, 0)
-        click.echo(
+        show(
             f"{row['name']}  {row['identity']}  {row['parameters'] / 1e6:.2f} M parameters, "
             f"{row['bytes'] / 1e6:.1f} MB, {complexity['encode']:g}/{complexity['decode']:g} kMAC/px encode/decode, "
             f"{low:.2f} to {high:.2f} bpp\n  sha256 {row['sha256']}"

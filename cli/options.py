@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -13,10 +13,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from vaecodec.bitstream.container import MAX_METADATA
-from vaecodec.errors import VaecodecError
-from vaecodec.files import local_path, url_exists, write_whole
+from vaecodec.errors import FormatError, ImageError, VaecodecError
+from vaecodec.naming import with_dot
+from vaecodec.output import Found, check_free, look_at, write_whole
 from vaecodec.picture import MAX_PIXELS, Picture
 from vaecodec.runtime import BACKENDS
+from vaecodec.storage import local_path
 
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
@@ -33,7 +35,7 @@ def complete_models(context: click.Context, parameter: click.Parameter, incomple
     return names + complete_paths(context, parameter, incomplete)
 
 
-def codec_options(command: Callable) -> Callable:
+def codec_options(force_help: str) -> Callable[[Callable], Callable]:
     """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""
     options = [
         click.option(
@@ -46,12 +48,16 @@ def codec_options(command: Callable) -> Callable:
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
         pixels_option,
-        click.option("-f", "--force", is_flag=True, help="Overwrite an existing output."),
+        click.option("-f", "--force", is_flag=True, help=force_help),
         click.option("-Q", "--quiet", is_flag=True, help="Print errors only."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 metadata_option = click.option(
@@ -66,6 +72,17 @@ metadata_option = click.option(
 def coded_source(source: str) -> str | BinaryIO:
     """What a Source is made of: the path, or standard input for "-"."""
     return standard_input() if source == "-" else source
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Errors of a file say which."""
+    try:
+        yield
+    except (FormatError, ImageError) as error:
+        if source == "-" or source in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from error
 
 
 def standard_input() -> BinaryIO:
@@ -91,35 +108,60 @@ def progress_bar(quiet: bool, label: str) -> Iterator[Callable[[float], None] | 
         yield report
 
 
-def output_path(source: str, target: str | None, suffix: str) -> str:
-    """The output that was asked for, or the input with another suffix ("-" for standard input)."""
+class SuffixType(click.ParamType):
+    """The suffix of a format that images can be written in, with or without its dot."""
+
+    name = "suffix"
+
+    def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
+        suffix = with_dot(value)
+        if suffix != ".png":  # Pillow is loaded later, and its plugins only where they are needed
+            from vaecodec.formats import can_write
+
+            if not can_write(suffix.lower()):
+                self.fail(f"images cannot be written with suffix {value!r}", param, context)
+        return suffix
+
+
+def one_input(rest: Sequence[str], target: str | None, output: str | None) -> str | None:
+    """OUT, which may be given by its place or by -o."""
+    if rest:
+        raise click.UsageError("One input at a time, and one OUT: of many files give their folder, with -o OUT.")
+    if target is not None and output is not None:
+        raise click.UsageError("OUT is given twice.")
+    return target if output is None else output
+
+
+def output_path(source: str, target: str | None, named: Callable[[str], str]) -> str:
+    """The output that was asked for, or beside the input what its name becomes ("-" for standard input)."""
     if target is not None:
         return target
     if source == "-":
         return "-"
     head, tail = os.path.split(source)  # not Path, which would spoil a URL
-    return os.path.join(head, Path(tail).stem + suffix)
+    return os.path.join(head, named(tail))
 
 
-def check_target(source: str, target: str, force: bool) -> None:
-    """Fail early, before any work, where the output cannot be written."""
+def check_target(source: str, target: str, force: bool, stream: bool) -> None:
+    """Fail early, before any work, where the output cannot be written; `stream`: it will be a .vaec file."""
     if target == "-":
         return
     path, origin = local_path(target), local_path(source)
-    if path is None:
-        if source == target:
-            raise VaecodecError(f"input and output are the same file: {target}")
-        if not force and url_exists(target):
-            raise VaecodecError(f"{target} exists already; use -f to overwrite it")
-        return
-    if source != "-" and origin is not None and path.exists() and origin.exists() and path.samefile(origin):
+    if source != "-" and (source == target or (path and origin and _same_file(path, origin))):
         raise VaecodecError(f"input and output are the same file: {target}")
-    if path.is_dir():
-        raise VaecodecError(f"cannot write {target}: it is a folder")
-    if path.is_file() and not force:
+    found = look_at(target)
+    if not force and found in (Found.EMPTY, Found.STREAM) and stream:
         raise VaecodecError(f"{target} exists already; use -f to overwrite it")
-    if not path.parent.is_dir():
+    if not force and found in (Found.EMPTY, Found.STREAM, Found.OTHER) and not stream:
+        raise VaecodecError(f"{target} exists already and may be the original: name another OUT")
+    check_free(target, stream, force)
+    if path and found is Found.NOTHING and (target.endswith(("/", os.sep)) or not path.parent.is_dir()):
         raise VaecodecError(f"cannot write {target}: no such folder")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both are one regular file: a terminal may well be both input and output."""
+    return one.is_file() and other.is_file() and one.samefile(other)
 
 
 def write_target(target: str, data: bytes, force: bool) -> None:
@@ -131,6 +173,13 @@ def write_target(target: str, data: bytes, force: bool) -> None:
         sys.stdout.buffer.flush()
     else:
         write_whole(target, data, overwrite=force)
+
+
+def show(text: str) -> None:
+    """What a command was asked for, on standard output."""
+    if sys.stdout is None:
+        raise VaecodecError("standard output is closed")
+    click.echo(text)
 
 
 def summary(picture: Picture, before: int, after: int, coded: int) -> str:

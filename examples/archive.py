@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import vaecodec
+from vaecodec.output import write_whole
 from vaecodec.picture import to_picture
 
 CODEC = vaecodec.Codec(threads=1)
@@ -28,10 +29,10 @@ def archive(source: Path, root: Path, out: Path, least: float) -> str:
         data = CODEC.encode(pixels, quality)
         error = np.square(CODEC.decode_array(data).astype(float) - pixels).mean()
         low, high = (low, quality) if 10 * np.log10(255**2 / max(error, 1e-9)) >= least else (quality, high)
-    target = (out / source.relative_to(root)).with_suffix(".vaec")
+    target = Path(f"{out / source.relative_to(root)}.vaec")  # its whole name: a.png and a.jpg do not meet
     target.parent.mkdir(parents=True, exist_ok=True)
     data = CODEC.encode(source, high)
-    target.write_bytes(data)
+    write_whole(target, data, overwrite=True)
     return f"{source.name}: quality {high:.1f}, {len(data)} bytes"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -227,3 +229,24 @@ def test_a_model_at_an_effort_is_a_codec() -> None:
     for name in ("vaecodec-fast@12", "vaecodec-fast@x", "vaecodec-fast@", "jpeg@3"):
         with pytest.raises(VaecodecError):
             codecs.find(name)
+
+
+def test_identical_images_and_what_is_no_image(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    shutil.copytree(folder, root)
+    for name in ("copy of a.png", "._a.png"):
+        shutil.copy(folder / "a.png", root / name)
+    arguments = [*COMMAND, str(root), "--codecs", "jpeg,webp", "--quick", "--jobs", "2", "--metrics", "psnr"]
+    run = subprocess.run([*arguments, "--out", str(tmp_path / "out")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    cells = results.read(tmp_path / "out")["cells"]
+    for codec in ("jpeg", "webp"):
+        of = {
+            name: [c["bytes"] for c in cells if (c["codec"], c["image"]) == (codec, name)] for name in os.listdir(root)
+        }
+        assert of["a.png"] == of["copy of a.png"] != of["b.png"]
+        assert not of["._a.png"]
+    (root / "text.jpg").write_text("no image")
+    run = subprocess.run([*arguments, "--out", str(tmp_path / "out2")], capture_output=True, text=True)
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1)
+    assert f"vaecodec: cannot read {root / 'text.jpg'}: cannot identify image file" in run.stderr

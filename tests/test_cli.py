@@ -72,10 +72,10 @@ def test_verify_measures_what_a_gray_file_shows(picture_file: Path, picture: np.
 
 def test_files_named_by_url_are_kept_too(picture_file: Path) -> None:
     kept = picture_file.with_name("kept.vaec")
-    kept.write_bytes(b"kept")
+    kept.write_bytes(b"VAEC kept")
     assert "exists already" in fails("encode", picture_file, kept.as_uri())
     assert "same file" in fails("encode", picture_file, picture_file.as_uri(), "-f")
-    assert kept.read_bytes() == b"kept"
+    assert kept.read_bytes() == b"VAEC kept"
     ok("encode", picture_file, kept.as_uri(), "-f")
     assert json.loads(ok("info", kept, "--json").stdout)["width"] == 130
 

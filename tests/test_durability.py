@@ -21,15 +21,15 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 STUCK_IN_WRITING = """
 import sys, time
-from pathlib import Path
+from vaecodec import output
 from vaecodec.cli import main
 
-def write_half(self, data, write=Path.write_bytes):
-    write(self, data[: len(data) // 2])
+def write_half(path, data, like, write=output.write_new):
+    write(path, data[: len(data) // 2], like)
     print("half", file=sys.stderr, flush=True)
     time.sleep(60)
 
-Path.write_bytes = write_half
+output.write_new = write_half
 sys.argv = ["vaecodec", *sys.argv[1:]]
 main()
 """
@@ -50,7 +50,7 @@ def test_a_signal_in_the_middle_of_writing(
     command: str, number: int, code: int, inputs: dict[str, Path], tmp_path: Path
 ) -> None:
     target = tmp_path / "out.png"
-    target.write_bytes(b"what was there before")
+    target.write_bytes(b"VAEC, what was there before")
     arguments = [command, str(inputs[command]), str(target), "-f"]
     process = subprocess.Popen([sys.executable, "-c", STUCK_IN_WRITING, *arguments], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -60,7 +60,7 @@ def test_a_signal_in_the_middle_of_writing(
     message = process.communicate(timeout=60)[1]
     assert process.returncode == code, message
     assert "Traceback" not in message
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"what was there before"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"VAEC, what was there before"]
 
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
@@ -155,7 +155,7 @@ def test_full_quota_of_a_folder(command: str, folders: dict[str, Path], tmp_path
     assert len(run.stderr.splitlines()) == 2
     assert "large" in run.stderr.splitlines()[1]
     assert "File too large" in run.stderr
-    assert {path.stem for path in tmp_path.iterdir()} == {"a", "z", "manifest"}
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"a", "z", "manifest"}
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to mount a tiny tmpfs")

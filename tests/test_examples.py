@@ -29,7 +29,7 @@ def run(name: str, *arguments: object) -> str:
 def test_archive_thumbnails_and_loader(images: Path) -> None:
     lines = run("archive.py", images, images / "archive", 30).splitlines()
     assert len(lines) == 3
-    coded = images / "archive/1.vaec"
+    coded = images / "archive/1.png.vaec"
     import vaecodec
 
     error = np.square(np.asarray(vaecodec.decode(coded)).astype(float) - generated_picture(150, 200, 1)).mean()

@@ -37,6 +37,29 @@ def test_wheel_holds_weights_and_no_stray_packages(wheel: Path) -> None:
     assert not any("torch" in line or "compressai" in line for line in required)
 
 
+def test_the_package_in_a_zip(wheel: Path, tmp_path: Path) -> None:
+    """A wheel is one; models are unpacked for as long as the process lives."""
+    picture, copies = ROOT / "examples/hills.png", tmp_path / "copies"
+    copies.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(wheel), "TMPDIR": str(copies)}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    script = "import vaecodec; print(vaecodec.__file__, vaecodec.decode(vaecodec.encode({!r})).size)"
+    assert run("-c", script.format(str(picture))) == f"{wheel}/vaecodec/__init__.py (480, 320)\n"
+    (tmp_path / "p").mkdir()
+    for name in "ab":
+        (tmp_path / f"p/{name}.png").write_bytes(picture.read_bytes())
+    run("-m", "vaecodec", "encode", "p", "-o", "out", "--jobs", "2")
+    assert len(list((tmp_path / "out").glob("*.vaec"))) == 2
+    assert "fast-ms-ssim" in run("-m", "vaecodec", "models")
+    assert not list(copies.glob("*.safetensors"))
+
+
 FRESH = """
 import importlib.util, sys
 import numpy

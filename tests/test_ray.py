@@ -39,7 +39,20 @@ NODE = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": Fa
 def cluster() -> Iterator[Cluster]:
     def pictures_that_kill() -> None:
         """In every worker: an image that begins with DEADLY ends it, like one that takes too much memory."""
-        Image.register_open("DEADLY", lambda *_: os.kill(os.getpid(), 9), lambda prefix: prefix.startswith(b"DEADLY"))
+
+        class Panic(BaseException):
+            """As libraries in Rust raise it."""
+
+        def raise_(error: BaseException) -> None:
+            raise error
+
+        for name, act in {
+            "DEADLY": lambda *_: os.kill(os.getpid(), 9),
+            "PANICS": lambda *_: raise_(Panic("at the disco")),
+            "RAISES": lambda *_: raise_(KeyError("odd")),
+            "EXITS": lambda *_: os._exit(3),
+        }.items():
+            Image.register_open(name, act, lambda prefix, name=name: prefix.startswith(name.encode()))
 
     cluster = Cluster(initialize_head=True, head_node_args=NODE)
     cluster.add_node(**NODE)
@@ -62,17 +75,15 @@ def make_pictures(root: Path, count: int) -> Path:
 def check_whole(root: Path, out: Path, quality: float) -> None:
     """Every image has its output, byte for byte what one machine makes of it, and there is nothing else."""
     codec = vaecodec.Codec(MODEL, threads=1)
-    expected = {
-        path.relative_to(root).with_suffix(".vaec"): codec.encode(path, quality) for path in root.rglob("*.png")
-    }
+    expected = {Path(f"{path.relative_to(root)}.vaec"): codec.encode(path, quality) for path in root.rglob("*.png")}
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()} == expected
 
 
 def test_like_on_one_machine(cluster: Cluster, tmp_path: Path) -> None:
     root, out, back = make_pictures(tmp_path / "in", 12), tmp_path / "out", tmp_path / "back"
     (out / "0").mkdir(parents=True)
-    (out / "0/000.vaec").write_bytes(b"half of a fi")  # not resumed: written anew
-    (out / "0/.000.vaec.0123abcd.partial").write_bytes(b"of a killed process")
+    (out / "0/000.png.vaec").write_bytes(b"VAEC, half of a fi")  # not resumed: written anew
+    (out / "0/.000.png.vaec.0123abcd.partial").write_bytes(b"of a killed process")
     (out / "0/.other.vaec.0123abcd.partial").write_bytes(b"of a process that is none of ours")
     entries = encode_dataset(root, out, 40, block=3, resume=False, model=MODEL).take_all()
     (out / "0/.other.vaec.0123abcd.partial").unlink()
@@ -96,9 +107,9 @@ def test_bad_images_are_listed_and_done_ones_left_out(cluster: Cluster, tmp_path
     (root / "bad.png").write_bytes(b"\x89PNG no")
     first = encode_dataset(root, out, 40, block=2, model=MODEL)
     assert first.count() == 7
-    done = out / "1/001.vaec"
+    done = out / "1/001.png.vaec"
     done.write_bytes(b"mine")
-    (out / "2/002.vaec").unlink()
+    (out / "2/002.png.vaec").unlink()
     again = {Path(entry["source"]).name: entry for entry in encode_dataset(root, out, 40, model=MODEL).take_all()}
     assert set(again) == {"bad.png", "002.png"}
     assert again["bad.png"]["error"] == "the input is not an image that Pillow can read"
@@ -107,6 +118,40 @@ def test_bad_images_are_listed_and_done_ones_left_out(cluster: Cluster, tmp_path
     assert done.read_bytes() == b"mine"
     (root / "bad.png").unlink()
     assert encode_dataset(root, out, 40, model=MODEL).count() == 0
+    # Without resume, what is ours is written anew, but nothing of others.
+    anew = {
+        Path(entry["source"]).name: entry
+        for entry in encode_dataset(root, out, 40, resume=False, model=MODEL).take_all()
+    }
+    assert {name for name, entry in anew.items() if entry["error"]} == {"001.png"}
+    assert "is no .vaec file: it is never overwritten" in anew["001.png"]["error"]
+    assert done.read_bytes() == b"mine"
+
+
+def test_whatever_a_file_does_the_others_are_done(cluster: Cluster, tmp_path: Path) -> None:
+    """Names that are no text, exceptions of any class, notes, links, hidden ones."""
+    root, out = make_pictures(tmp_path / "in", 3), tmp_path / "out"
+    (root / "rust.png").write_bytes(b"PANICS")
+    (root / "odd.png").write_bytes(b"RAISES")
+    (root / "exits.png").write_bytes(b"EXITS")  # behind another one in its block, which is done again and again
+    (root / ".git").mkdir()
+    (root / ".git/x.png").write_bytes(b"not looked at")
+    (root / "broken.png").symlink_to("nothing.png")
+    shutil.copy(root / "0/000.png", os.fsencode(root) + b"/no\xfftext.png")
+    frames = [Image.fromarray(generated_picture(30, 40, seed)) for seed in range(2)]
+    frames[0].save(root / "two.gif", save_all=True, append_images=frames[1:])
+    entries = {Path(e["source"]).name: e for e in encode_dataset(root, out, 40, block=2, model=MODEL).take_all()}
+    errors = {name: entry["error"] for name, entry in entries.items() if entry["error"]}
+    assert errors == {
+        "rust.png": "unexpected Panic: at the disco",
+        "odd.png": "unexpected KeyError: 'odd'",
+        "exits.png": "3 workers died on it (out of memory?)",
+        "no\\udcfftext.png": "its name is no text",
+    }
+    assert entries["two.gif"]["notes"] == ["only the first frame is kept"]
+    assert len(list(out.rglob("*.vaec"))) == 4
+    with pytest.raises(vaecodec.VaecodecError, match="no images in"):
+        encode_dataset(tmp_path / "none", out, 40, model=MODEL)
 
 
 def workers() -> list[int]:
@@ -208,16 +253,18 @@ def test_stages_of_a_pipeline(cluster: Cluster, tmp_path: Path) -> None:
 
 def test_the_pipeline_of_the_docs_writes_files(cluster: Cluster, tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 5)
-    (tmp_path / "archive").mkdir()
+    for folder in "012":
+        (tmp_path / "archive" / folder).mkdir(parents=True)
     page = (Path(__file__).parent.parent / "docs/clusters.md").read_text()
     (pipeline,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "map_batches" in block]
     pipeline = pipeline.replace("s3://bucket", str(tmp_path)).replace("size=8", "size=1")
     exec(pipeline.replace('"quality": 40', f'"quality": 40, "model": {MODEL!r}'), {})
     codec = vaecodec.Codec(MODEL, threads=1)
-    expected = {f"{path.name}.vaec": codec.encode(path, 40) for path in (tmp_path / "pictures").rglob("*.png")}
-    assert {path.name: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == expected
+    root, out = tmp_path / "pictures", tmp_path / "archive"
+    expected = {f"{path.relative_to(root)}.vaec": codec.encode(path, 40) for path in root.rglob("*.png")}
+    assert {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.vaec")} == expected
     rows = ray.data.read_parquet(str(tmp_path / "manifest")).take_all()
-    assert sorted(Path(row["path"]).name + ".vaec" for row in rows) == sorted(expected)
+    assert sorted(f"{Path(row['path']).relative_to(root)}.vaec" for row in rows) == sorted(expected)
     assert all(row["error"] is None for row in rows)
 
 

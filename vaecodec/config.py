@@ -12,6 +12,9 @@ from typing import TypeVar
 
 from vaecodec.errors import ModelError
 
+MAX_CHANNELS = 4096
+"""Most channels of any kind that a model may have."""
+
 PATCH = 16
 """One latent position covers PATCH x PATCH pixels."""
 PAD = 2 * PATCH
@@ -104,7 +107,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is int and not 1 <= value <= 4096:
+            if type(value) is int and not 1 <= value <= MAX_CHANNELS:
                 raise ModelError(f"model configuration: {field.name} = {value} is out of range")
         if self.latents % STEPS or self.anchors < 2 or not 0 < self.lambda_min < self.lambda_max:
             raise ModelError("model configuration: inconsistent sizes")

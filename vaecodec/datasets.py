@@ -18,8 +18,10 @@ from torch.utils.data import Dataset
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
 from vaecodec.errors import ImageError
-from vaecodec.files import Source, list_files, place
-from vaecodec.folders import SUFFIX
+from vaecodec.files import Source
+from vaecodec.listing import list_folder
+from vaecodec.naming import SUFFIX
+from vaecodec.storage import place
 
 
 class VaecDataset(Dataset):
@@ -38,7 +40,7 @@ class VaecDataset(Dataset):
         **codec: Any,
     ) -> None:
         if isinstance(source, str | Path):
-            names = sorted(name for name in list_files(source) if name.lower().endswith(SUFFIX))
+            names = [name for name in list_folder(source).files if name.lower().endswith(SUFFIX)]
             self.paths = [str(place(source, name)) for name in names]
         else:
             self.paths = [str(path) for path in source]

@@ -1,4 +1,4 @@
-"""One small hierarchy: everything the library raises on purpose is a VaecodecError."""
+"""One small hierarchy: everything the library raises on purpose is a VaecodecError. And any error in one line."""
 
 
 class VaecodecError(Exception):
@@ -19,3 +19,31 @@ class ModelError(VaecodecError):
 
 class BackendError(VaecodecError):
     """The chosen backend or device is missing, or does not compute exactly."""
+
+
+def printable(text: str) -> str:
+    """Text in one line, without what could move a terminal's cursor or cannot be encoded."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """The message of an error, or its class where it has none."""
+    return printable(" ".join(str(error).split()))[:longest] or type(error).__name__
+
+
+def reason(error: BaseException) -> str:
+    """What an error of a system call or a storage says."""
+    if isinstance(error, FileNotFoundError):  # of fsspec it says a path only
+        return "no such file"
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def explain(error: BaseException) -> str:
+    """One line for whatever went wrong with an image."""
+    if isinstance(error, VaecodecError):
+        return one_line(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for this image"
+    if isinstance(error, OSError):
+        return reason(error)
+    return f"unexpected {type(error).__name__}: {one_line(error)}"

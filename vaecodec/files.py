@@ -1,144 +1,112 @@
-"""Reading inputs piece by piece and writing outputs whole or not at all."""
+"""Reading inputs piece by piece: memory, files, URLs, and streams that nobody knows the end of."""
 
 from __future__ import annotations
 
 import io
-import math
 import os
-import secrets
+import select
+import stat
 import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from vaecodec.errors import VaecodecError
+from vaecodec.errors import VaecodecError, reason
+from vaecodec.filelike import SourceFile
+from vaecodec.storage import local_path, open_url
 
-
-def is_url(path: Any) -> bool:
-    """Whether a path belongs to fsspec: s3://bucket/key, memory://name, ..."""
-    return isinstance(path, str) and "://" in path
+MAX_INPUT = 1 << 30
+"""Default limit on what is held in memory of one input, in bytes: 8 for each of the 2^27 pixels that an image may have
+by default. It bounds what is not seekable (pipes), and files of formats that Pillow reads in one piece."""
 
 
-def local_path(path: str | os.PathLike) -> Path | None:
-    """The path of a file on this machine, file:// URLs included; None for other URLs."""
-    if is_url(path):
-        return Path(str(path)[len("file://") :]) if str(path).startswith("file://") else None
-    return Path(path)
+def input_limit(max_pixels: int) -> int:
+    """The limit where images may have `max_pixels`."""
+    return max(MAX_INPUT, 8 * max_pixels)
 
 
-def url_exists(url: str) -> bool:
-    with _storage_of(url, "look for") as fsspec:
-        system, name = fsspec.core.url_to_fs(url)
-        return system.exists(name)
+CHUNK = 1 << 16
+PATIENCE = 10.0
+"""Seconds to wait for an object that has no bytes now and cannot say when it will."""
 
 
-def is_folder(path: str) -> bool:
-    """Whether a path or URL is a folder that is there."""
-    local = local_path(path)
-    if local is not None:
-        return local.is_dir()
-    with _storage_of(path, "look for") as fsspec:
-        system, name = fsspec.core.url_to_fs(path)
-        # A file first: of a page on the web fsspec would have to guess from its text whether it is a folder.
-        return not system.isfile(name) and system.isdir(name)
+class _Reader(Protocol):
+    """Random access to bytes, for several threads."""
 
+    size: int
 
-@contextmanager
-def _storage_of(url: str, action: str) -> Iterator[ModuleType]:
-    """fsspec, with everything that it raises turned into a VaecodecError."""
-    try:
-        import fsspec
-    except ImportError as error:
-        raise VaecodecError(f"{url} needs fsspec: pip install 'vaecodec[fsspec]'") from error
-    try:
-        yield fsspec
-    except ImportError as error:
-        raise VaecodecError(f"{url} needs more packages: {error}".splitlines()[0]) from error
-    except Exception as error:  # every kind of storage has errors of its own
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error
-        raise VaecodecError(f"cannot {action} {url}: {reason}".splitlines()[0]) from error
-
-
-def _open_url(url: str) -> Any:
-    with _storage_of(url, "read") as fsspec:
-        return fsspec.open(url, "rb").open()
-
-
-def list_files(root: str | Path, recursive: bool = True) -> list[str]:
-    """Files in a folder or below a URL, by their names relative to it, with "/"; none if it does not exist."""
-    folder = local_path(root)
-    if folder is None:
-        with _storage_of(str(root), "list") as fsspec:
-            system, base = fsspec.core.url_to_fs(root)
-            base = base.rstrip("/") + "/"
-            return [path.removeprefix(base) for path in system.find(base, maxdepth=None if recursive else 1)]
-    paths = folder.rglob("*") if recursive else folder.glob("*")
-    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
-
-
-def place(root: str | Path, name: str) -> str | Path:
-    """Where a file of a folder or URL is, by its relative name."""
-    return f"{root}".rstrip("/") + f"/{name}" if is_url(root) else Path(root, name)
+    def read(self, offset: int, size: int) -> bytes: ...
 
 
 class Source:
     """Random access to the bytes of memory, a path, a URL of fsspec or a binary file object; safe to share by threads.
 
-    Of a seekable file only what is asked for is read; anything else is read whole at the start.
+    data: an object with the buffer protocol (bytes, mmap, ...), a str or path, or an object with `read`. Of a seekable
+    file only what is asked for is read. Anything else is read from where it stands, as far as it is asked for, and
+    kept in memory: at most `limit` bytes, beyond which a VaecodecError is raised. name: what messages call it.
     """
 
-    def __init__(self, data: Any) -> None:
-        self._lock = threading.Lock()
-        self._owned = isinstance(data, str | os.PathLike)  # then close() closes what was opened here
-        self._view: memoryview | None = None
-        self._file: BinaryIO | None = None
+    def __init__(self, data: Any, limit: int = MAX_INPUT, name: str | None = None) -> None:
+        owned = isinstance(data, str | os.PathLike)
+        self.name, self.limit = name or (str(data) if owned else "the input"), limit
+        self._close: Callable[[], object] | None = None
+        self._reader: _Reader
         if isinstance(data, Source):
-            self._view, self._file, self._lock = data._view, data._file, data._lock
-        elif isinstance(data, bytes | bytearray | memoryview):
-            self._view = memoryview(data).cast("B")
-        elif self._owned or hasattr(data, "read"):
-            self._open(data)
+            self.name, self.limit, self._reader = data.name, data.limit, data._reader
+        elif owned or (hasattr(data, "read") and not is_buffer(data)):
+            self._open(data, owned)
         else:
-            raise VaecodecError(f"cannot read from a {type(data).__name__}")
-        self.size = len(self._view) if self._view is not None else self._end()
+            try:
+                self._reader = _Memory(memoryview(data).cast("B"))
+            except TypeError as error:
+                raise VaecodecError(f"cannot read from a {type(data).__name__}") from error
 
-    def _open(self, data: Any) -> None:
+    def _open(self, data: Any, owned: bool) -> None:
         try:
             file = data
-            if self._owned:
+            if owned:
                 path = local_path(data)
-                file = _open_url(data) if path is None else open(path, "rb")  # noqa: SIM115 (closed by close)
-            if file.seekable():
-                self._file = file
-            else:
-                self._view = memoryview(file.read())
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise VaecodecError(f"cannot read {data if self._owned else 'the input'}: {reason}") from error
+                # Without a buffer: libraries that are lent the descriptor move it.
+                file = open_url(data) if path is None else open(path, "rb", buffering=0)  # noqa: SIM115
+                self._close = file.close
+            self._reader = _reader_of(file, self)
+        except Exception as error:
+            self.close()
+            if isinstance(error, VaecodecError):
+                raise
+            raise VaecodecError(f"cannot read {self.name}: {reason(error)}") from error
 
-    def _end(self) -> int:
-        assert self._file is not None
-        return self._file.seek(0, io.SEEK_END)
+    @property
+    def size(self) -> int:
+        """Bytes in all. What is not seekable is read to its end for it."""
+        return self._reader.size
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`: fewer at the end. Raises VaecodecError where the file cannot be read."""
-        if self._view is not None:
-            return bytes(self._view[offset : offset + size])
-        assert self._file is not None
         try:
-            with self._lock:
-                self._file.seek(offset)
-                return self._file.read(min(size, max(self.size - offset, 0)))
+            return self._reader.read(offset, size)
+        except VaecodecError:
+            raise
         except Exception as error:  # every kind of storage has errors of its own
-            reason = getattr(error, "strerror", None) or error
-            raise VaecodecError(f"cannot read the input: {reason}".splitlines()[0]) from error
+            raise VaecodecError(f"cannot read {self.name}: {reason(error)}") from error
+
+    def ends_at(self, offset: int) -> bool:
+        """Whether there are exactly `offset` bytes; reads no more of a stream than one byte beyond."""
+        if isinstance(self._reader, _Stream):
+            return len(self.read(max(offset - 1, 0), 2)) == min(offset, 1)
+        return self.size == offset
+
+    def file(self) -> SourceFile:
+        """As a file object of its own position, for libraries."""
+        return SourceFile(self)
+
+    def fileno(self) -> int | None:
+        """The descriptor of a file on this machine; what reads through it disturbs nobody."""
+        return self._reader.fileno if isinstance(self._reader, _Descriptor) else None
 
     def close(self) -> None:
-        if self._owned and self._file is not None:
-            self._file.close()
+        if self._close is not None:
+            self._close()
 
     def __enter__(self) -> Source:
         return self
@@ -147,55 +115,121 @@ class Source:
         self.close()
 
 
-def write_whole(path: str | os.PathLike, data: bytes, overwrite: bool = False) -> None:
-    """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind.
-    A URL is handed to fsspec.
-
-    Without `overwrite` an existing file is refused.
-    """
-    target = local_path(path)
-    if target is None:
-        if not overwrite and url_exists(str(path)):
-            raise VaecodecError(f"{path} exists already; use -f to overwrite it")
-        with _storage_of(str(path), "write") as fsspec, fsspec.open(path, "wb") as file:
-            file.write(data)  # object stores show a new object when it is closed
-        return
+def is_buffer(data: Any) -> bool:
+    """mmap is both a buffer and a file; as a buffer threads share it."""
     try:
-        _write_file(target, data, overwrite)
-    except OSError as error:
-        raise VaecodecError(f"cannot write {target}: {error.strerror or error}") from error
+        memoryview(data).release()
+    except TypeError:
+        return False
+    return True
 
 
-def _write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    if path.is_file() and not overwrite:
-        raise VaecodecError(f"{path} exists already; use -f to overwrite it")
-    if path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
-        if path.is_dir():
-            raise VaecodecError(f"cannot write {path}: it is a folder")
-        path.write_bytes(data)
-        return
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+def _reader_of(file: Any, source: Source) -> _Reader:
+    raw = file.raw if isinstance(file, io.BufferedReader) else file
+    if isinstance(raw, io.FileIO):
+        mode = os.fstat(raw.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):  # /dev/zero says that it is seekable
+            return _Stream(file, source)
+        if hasattr(os, "pread"):
+            return _Descriptor(raw)
     try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        # Older files have no `seekable`.
+        if file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek"):
+            return _Seekable(file)
+    except (OSError, ValueError, AttributeError):
+        if getattr(file, "closed", False):
+            raise
+    return _Stream(file, source)
 
 
-def remove_partials(paths: Collection[Path], age: float = 0) -> None:
-    """Remove the temporary files of `write_whole` to these paths whose process was killed: those that nobody has
-    written to for `age` seconds."""
-    newest = time.time() - age
-    names = {(path.parent, path.name[:100]) for path in paths}
-    for folder in {path.parent for path in paths}:
-        for partial in folder.glob(".*.partial"):
-            if (folder, partial.name[1:].rsplit(".", 2)[0]) in names and _changed(partial) <= newest:
-                partial.unlink(missing_ok=True)
+class _Memory:
+    def __init__(self, view: memoryview) -> None:
+        self._view, self.size = view, len(view)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._view[offset : offset + size])
 
 
-def _changed(path: Path) -> float:
-    """When a file was last written to; infinity if another process has just removed it."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
+class _Descriptor:
+    """A file of this machine, whatever its position is."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file, self.fileno = file, file.fileno()  # held: who closes the file shall not be closed too early
+        self.size = os.stat(self.fileno).st_size or os.lseek(self.fileno, 0, os.SEEK_END)
+
+    def read(self, offset: int, size: int) -> bytes:
+        if self._file.closed:
+            raise ValueError("the file is closed")
+        size = min(size, max(self.size - offset, 0))
+        parts = []
+        while size > 0 and (part := os.pread(self.fileno, size, offset)):
+            parts.append(part)
+            offset, size = offset + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Seekable:
+    """A file object that can go back."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._lock = file, threading.Lock()
+        end = file.seek(0, io.SEEK_END)
+        self.size = file.tell() if end is None else end
+
+    def read(self, offset: int, size: int) -> bytes:
+        parts = []
+        with self._lock:
+            self._file.seek(offset)
+            size = min(size, max(self.size - offset, 0))
+            while size > 0 and (part := _some_bytes(self._file, self._file.read, size)):
+                parts.append(part)
+                size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class _Stream:
+    """What can only be read onwards; what was read is kept."""
+
+    def __init__(self, file: Any, source: Source) -> None:
+        self._file, self._limit, self._name = file, source.limit, source.name
+        self._read = getattr(file, "read1", file.read)  # it does not wait for more than there is
+        self._kept, self._ended, self._lock = bytearray(), False, threading.Lock()
+
+    @property
+    def size(self) -> int:
+        with self._lock:
+            self._fill(self._limit + 1)
+            return len(self._kept)
+
+    def read(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            self._fill(offset + size)
+            return bytes(self._kept[offset : offset + size])
+
+    def _fill(self, end: int) -> None:
+        """Read until there are `end` bytes, or all."""
+        while len(self._kept) < end and not self._ended:
+            part = _some_bytes(self._file, self._read, CHUNK)
+            self._ended = not part
+            if len(self._kept) + len(part) > self._limit:
+                raise VaecodecError(
+                    f"{self._name} has more than {self._limit} bytes, which is the limit on what is not a file"
+                )
+            self._kept += part
+
+
+def _some_bytes(file: Any, read: Callable[[int], Any], size: int) -> bytes:
+    """At least one byte, unless there are no more, and at most `size`."""
+    until = time.monotonic() + PATIENCE
+    while (part := read(size)) is None:  # a file that does not block has none now
+        try:
+            select.select([file], [], [])
+        except (TypeError, ValueError, OSError):  # it is none of the system
+            if time.monotonic() > until:
+                raise VaecodecError(f"the input has given no bytes for {PATIENCE:g} seconds") from None
+            time.sleep(0.01)
+    if isinstance(part, str):
+        raise VaecodecError("the input gives text: open it in binary mode")
+    if len(part) > size:
+        raise VaecodecError("the input gives more bytes than it was asked for")
+    return bytes(part)

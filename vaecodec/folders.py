@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vaecodec.codec import Codec
-from vaecodec.errors import VaecodecError
-from vaecodec.files import (
-    Source,
-    is_url,
-    list_files,
-    local_path,
-    place,
-    remove_partials,
-    url_exists,
-    write_whole,
-)
-from vaecodec.picture import IMAGE_SUFFIXES, Picture, save_picture, to_picture
-from vaecodec.signals import unwind_on_signals
+from vaecodec.errors import explain
+from vaecodec.files import Source, input_limit
+from vaecodec.formats import can_write, missing_plugin, readable_suffixes
+from vaecodec.listing import Listing, list_folder
+from vaecodec.manifest import MANIFEST, Entry, Written, open_manifest
+from vaecodec.naming import SUFFIX, decoded_names, encoded_name, folded
+from vaecodec.output import check_free, remove_partials, write_whole
+from vaecodec.picture import Picture, save_picture, to_picture
+from vaecodec.signals import pass_on_stops
+from vaecodec.storage import is_url, local_path, place
 
-SUFFIX = ".vaec"
-MANIFEST = "manifest.jsonl"
 STALE = 600
 """Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""
 
@@ -47,129 +40,153 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """Two files: paths, or URLs of fsspec."""
+    """Two files, paths or URLs of fsspec; and their names relative to their folders."""
 
     source: str | Path
     target: str | Path
+    name: str = ""
+    target_name: str = ""
 
 
-def find_jobs(root: str | Path, out: str | Path, task: Task, recursive: bool) -> list[Job]:
-    """Images (or .vaec files) under `root` with their places under `out`, which mirrors the tree; folders or URLs.
+@dataclass
+class Plan:
+    """What there is to do in a folder: jobs; manifest entries of files that cannot even be tried; what is left out, by
+    the reason."""
 
-    Files that differ only in their suffix keep it, so that their outputs differ: a.jpg.vaec, a.png.vaec.
+    jobs: list[Job]
+    refused: list[Entry] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.jobs) + len(self.refused)
+
+
+def make_plan(root: str | Path, out: str | Path, task: Task, recursive: bool) -> Plan:
+    """The images (or .vaec files) under `root` with their places under `out`, which mirrors the tree; folders or URLs.
+    `out` may be `root` itself; if it lies inside, what is in it is left out.
+
+    An image gets its whole name and .vaec: a.png.vaec; a .vaec file the name of an image: see decoded_names. Raises
+    VaecodecError if the folder cannot be listed.
     """
-    wanted = IMAGE_SUFFIXES if task.kind == "encode" else {SUFFIX}
-    names = [PurePosixPath(name) for name in sorted(list_files(root, recursive))]
-    names = [name for name in names if name.suffix.lower() in wanted and not _is_output(root, out, name)]
-    stems = Counter(name.with_suffix("") for name in names)
-    jobs = []
-    for name in names:
-        unique = stems[name.with_suffix("")] == 1
-        target = name.with_suffix(task.suffix) if unique else name.with_name(name.name + task.suffix)
-        jobs.append(Job(place(root, str(name)), place(out, str(target))))
-    return jobs
+    same = _same(root, out)
+    found = list_folder(root, recursive, without=None if same else out)
+    found.files = [name for name in found.files if name != MANIFEST]
+    found.keep(_no_image if task.kind == "encode" else _no_stream)
+    if task.kind == "encode":
+        targets = {name: encoded_name(name) for name in found.files}
+    else:
+        targets = decoded_names(found.files, task.suffix)
+    jobs = [Job(place(root, name), place(out, target), name, target) for name, target in targets.items()]
+    refused = [{"source": str(place(root, name)), "error": why} for name, why in found.refused]
+    return Plan(jobs, refused, _foreign(found, set(targets.values()) if same else set()))
 
 
-def _is_output(root: str | Path, out: str | Path, name: PurePosixPath) -> bool:
-    """Whether a file of `root` lies in `out`, which may be a folder inside it."""
+def _same(root: str | Path, out: str | Path) -> bool:
     if is_url(root) or is_url(out):
-        return f"{place(root, str(name))}".startswith(f"{out}".rstrip("/") + "/")
-    return Path(root, name).resolve().is_relative_to(Path(out).resolve())
+        local = local_path(root), local_path(out)
+        if None in local:
+            return f"{root}".rstrip("/") == f"{out}".rstrip("/")
+        root, out = local  # type: ignore[assignment]
+    return Path(root).resolve() == Path(out).resolve()
+
+
+def _no_image(name: str) -> str | None:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in readable_suffixes():
+        return None
+    if package := missing_plugin(suffix):
+        return f"needs {package}, which is not installed"
+    return "a .vaec file already" if suffix == SUFFIX else "no image by its suffix"
+
+
+def _no_stream(name: str) -> str | None:
+    return None if PurePosixPath(name).suffix.lower() == SUFFIX else f"no {SUFFIX} file by its name"
+
+
+def _foreign(found: Listing, targets: set[str]) -> dict[str, list[str]]:
+    """What is left out but outputs of earlier runs and temporary files."""
+    kept = {
+        why: [name for name in names if name not in targets and not name.endswith(".partial")]
+        for why, names in found.left_out.items()
+    }
+    return {why: names for why, names in kept.items() if names}
 
 
 def without_done(jobs: list[Job], out: str | Path) -> list[Job]:
-    """The jobs whose output is not there yet: one listing of `out`, not a question for every file."""
-    done = {place(out, name) for name in list_files(out)}
-    return [job for job in jobs if job.target not in done]
+    """The jobs whose output is not there yet. Outputs of an earlier rule of naming are found by the manifest; a file
+    that was made from another one is not taken for the output."""
+    written = Written(out)
+    there = _present(jobs, out)
+    return [
+        job
+        for job in jobs
+        if not (there(job.target_name) and not written.others(job.target_name, job.name))
+        and not any(map(there, written.targets(job.name)))
+    ]
+
+
+def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
+    """Whether a file is in `out`: on this machine it is looked for, of a URL there is one listing."""
+    folder = local_path(out)
+    if folder is not None:
+        return lambda name: (folder / name).exists()
+    return set(list_folder(out).files).__contains__
 
 
 def run_jobs(
-    jobs: list[Job],
-    task: Task,
-    out: str | Path,
-    workers: int,
-    report: Callable[[dict[str, Any]], None] = lambda entry: None,
-) -> list[dict[str, Any]]:
-    """Do the jobs in `workers` processes; returns the manifest entries of those that failed.
+    plan: Plan, task: Task, out: str | Path, workers: int, report: Callable[[Entry], None] = lambda entry: None
+) -> list[Entry]:
+    """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
-    bytes_out, bpp, seconds; or source and error. Raises VaecodecError if a worker dies.
+    bytes_out, bpp, seconds, and notes where there are any; or source and error. A worker that dies costs at most the
+    file that it holds. Raises VaecodecError if no worker starts, or if the manifest is none.
     """
-    remove_partials([path for job in jobs if (path := local_path(job.target))], STALE)
+    remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
-    with _manifest(out) as write_line:
-        for entry in _entries(jobs, task, workers):
-            write_line(json.dumps(entry) + "\n")
-            report(entry)
-            if "error" in entry:
-                failures.append(entry)
+    with open_manifest(out) as write:
+        jobs, meeting = _told_apart(plan.jobs, out)
+        with closing(_entries(jobs, task, workers)) as entries:
+            for entry in chain(plan.refused, meeting, entries):
+                write(entry)
+                report(entry)
+                if "error" in entry:
+                    failures.append(entry)
     return failures
 
 
-@contextmanager
-def _manifest(out: str | Path) -> Iterator[Callable[[str], None]]:
-    """Appends lines to the manifest: at once in a folder; of a URL at the end of the run, whatever ends it, since
-    object stores know only whole files."""
+def _told_apart(jobs: list[Job], out: str | Path) -> tuple[list[Job], list[Entry]]:
+    """The jobs, and entries of those that would overwrite others since `out`, with its manifest in it, is a folder
+    that does not tell names apart by their case."""
     folder = local_path(out)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / MANIFEST, "a", buffering=1) as file:  # a line is written as soon as it is whole
-            yield file.write
-        return
-    url, lines = str(place(out, MANIFEST)), []
-    try:
-        yield lines.append
-    finally:
-        if lines:
-            before = b""
-            if url_exists(url):
-                with Source(url) as source:
-                    before = source.read(0, source.size)
-            write_whole(url, before + "".join(lines).encode(), overwrite=True)
+    if folder is None or not _same_file(folder / MANIFEST, folder / MANIFEST.upper()):
+        return jobs, []
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(folded(job.target_name), job)
+    kept = [job for job in jobs if first[folded(job.target_name)] is job]
+    why = "its output would have the name of another, which this folder does not tell apart"
+    return kept, [_failure(job, why) for job in jobs if first[folded(job.target_name)] is not job]
 
 
-def _entries(jobs: list[Job], task: Task, workers: int) -> Iterator[dict[str, Any]]:
+def _same_file(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _entries(jobs: list[Job], task: Task, workers: int) -> Generator[Entry, None, None]:
     """Manifest entries in the order in which the jobs end."""
-    if workers == 1:
+    if not workers:
         yield from map(Worker(task), jobs)
         return
-    # Loaded here: a command for one file does not need them.
-    import multiprocessing
-    from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-    from concurrent.futures.process import BrokenProcessPool
+    from vaecodec.crew import DEATHS, Crew  # a command for one file does not need it
 
-    # Spawned, not forked: the runtimes have threads.
-    context = multiprocessing.get_context("spawn")
-    _start_resource_tracker()
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (task,))
-    waiting, running = iter(jobs), set[Future]()
-    try:
-        while True:
-            while len(running) < 2 * workers and (job := next(waiting, None)) is not None:
-                running.add(pool.submit(_work, job))
-            if not running:
-                return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise VaecodecError("a worker process died (out of memory?); --resume goes on where it stopped") from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    dead = f"{DEATHS} worker processes died on it (out of memory?)"
+    yield from Crew[Job, Entry](workers, partial(Worker, task)).run(jobs, lambda job: _failure(job, dead))
 
 
-def _start_resource_tracker() -> None:
-    """Python's helper process behind a pool is deaf to SIGTERM; here it also gets a blocked SIGHUP. Killed along with
-    us when a terminal is closed, it would be started again at once and complain."""
-    if not hasattr(signal, "SIGHUP"):
-        return
-    from multiprocessing import resource_tracker
-
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+def _failure(job: Job, why: str) -> Entry:
+    return {"source": str(job.source), "error": why}
 
 
 class Worker:
@@ -177,34 +194,38 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.task, self.codec = task, Codec(**task.codec)
+        if task.kind == "decode":
+            can_write(task.suffix.lower())  # loads the plugin
 
-    def __call__(self, job: Job) -> dict[str, Any]:
-        """The manifest entry of a job; what goes wrong with it is in the entry, too."""
+    def __call__(self, job: Job) -> Entry:
+        """The manifest entry of a job; what goes wrong with it, whatever it is, is in the entry, too."""
         started = time.perf_counter()
         try:
+            check_free(job.target, self.task.kind == "encode", self.task.force)
             target = local_path(job.target)
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
             entry = self._encode(job) if self.task.kind == "encode" else self._decode(job)
-        except (VaecodecError, OSError, MemoryError) as error:
-            return {"source": str(job.source), "error": str(error) or type(error).__name__}
+        except BaseException as error:  # parsers of images raise anything; those in Rust what is no Exception
+            pass_on_stops(error)
+            return _failure(job, explain(error))
         return entry | {"seconds": round(time.perf_counter() - started, 3)}
 
-    def _encode(self, job: Job) -> dict[str, Any]:
-        with Source(job.source) as source:
-            picture = to_picture(source.read(0, source.size), self.codec.max_pixels)
+    def _encode(self, job: Job) -> Entry:
+        with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
+            picture, size = to_picture(source, self.codec.max_pixels), source.size
         data = self.codec.encode_picture(picture, self.task.quality)
-        return self._written(job, data, picture, source.size, len(data))
+        return self._written(job, data, picture, size, len(data), picture.notes)
 
-    def _decode(self, job: Job) -> dict[str, Any]:
-        with Source(job.source) as source:
-            picture = self.codec.decode_picture(source)
-        data, _ = save_picture(picture, self.task.suffix)
-        return self._written(job, data, picture, source.size, source.size)
+    def _decode(self, job: Job) -> Entry:
+        with Source(job.source, name="the input") as source:
+            picture, size = self.codec.decode_picture(source), source.size
+        data, notes = save_picture(picture, self.task.suffix)
+        return self._written(job, data, picture, size, size, notes)
 
-    def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int) -> dict[str, Any]:
+    def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int, notes: list[str]) -> Entry:
         write_whole(job.target, data, self.task.force)
-        return {
+        entry = {
             "source": str(job.source),
             "target": str(job.target),
             "width": picture.width,
@@ -213,22 +234,4 @@ class Worker:
             "bytes_out": len(data),
             "bpp": round(coded * 8 / (picture.width * picture.height), 4),
         }
-
-
-_worker: Worker
-
-
-def _start_worker(task: Task) -> None:
-    global _worker
-    # Ctrl-C reaches every process of the terminal: the parent answers it, workers finish what they hold.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = Worker(task)
-    # Other signals end a worker, as the pool itself must be able to, but it unwinds: no temporary file stays.
-    unwind_on_signals()
-
-
-def _work(job: Job) -> dict[str, Any]:
-    try:
-        return _worker(job)
-    except SystemExit as stop:
-        os._exit(stop.code)  # the pool would hand it to the parent as a result and go on
+        return entry | ({"notes": notes} if notes else {})

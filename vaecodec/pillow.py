@@ -9,7 +9,8 @@
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
 thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100, default 50),
 effort (1 to 9, default 1), model (name or path), exif, icc_profile, xmp (default: those of the image; None: without).
-As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way.
+As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way. And
+as everywhere, Pillow opens the file itself: `save` empties what is there, whatever it is, before a plugin is asked.
 """
 
 from __future__ import annotations

@@ -21,11 +21,15 @@ from ray.data.dataset import MaterializedDataset
 from ray.exceptions import RayError
 
 from vaecodec.codec import Codec
-from vaecodec.errors import ImageError, VaecodecError
-from vaecodec.files import is_url, remove_partials
-from vaecodec.folders import SUFFIX, Job, Task, Worker, find_jobs, without_done
+from vaecodec.errors import ImageError, VaecodecError, explain, printable
+from vaecodec.folders import Job, Plan, Task, Worker, make_plan, without_done
+from vaecodec.formats import can_write
+from vaecodec.naming import SUFFIX, with_dot
+from vaecodec.output import remove_partials
 from vaecodec.rate import quality_units
 from vaecodec.runtime.store import load_model
+from vaecodec.signals import pass_on_stops
+from vaecodec.storage import is_url
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
@@ -39,10 +43,12 @@ MANIFEST = pyarrow.schema(
         ("bytes_out", pyarrow.int64()),
         ("bpp", pyarrow.float64()),
         ("seconds", pyarrow.float64()),
+        ("notes", pyarrow.list_(pyarrow.string())),
         ("error", pyarrow.string()),
     ]
 )
-"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error."""
+"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error, and notes if
+something could not be kept."""
 DEATHS = 3
 """How many workers may die on an image, after the one that showed that something in its block is dangerous."""
 
@@ -63,12 +69,12 @@ def encode_dataset(
     source, target: folders or URLs of fsspec that every machine sees. actors: how many, or how many at first and at
     most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
     they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
-    images whose output exists; without it they are overwritten. codec: arguments of Codec.
+    images whose output exists; without it .vaec files are overwritten, never others. codec: arguments of Codec.
 
     Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
     its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
     workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
-    listed, or if Ray itself fails; then what was written stays, and the same call goes on.
+    listed or has no images, or if Ray itself fails; then what was written stays, and the same call goes on.
     """
     quality_units(quality)  # a wrong one is an error here, not one of every image
     task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
@@ -86,7 +92,12 @@ def decode_dataset(
     resume: bool = True,
     **codec: Any,
 ) -> MaterializedDataset:
-    """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset."""
+    """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset.
+
+    Without `resume` whatever has the name of an output is overwritten: choose a `target` without originals.
+    """
+    if not can_write(suffix := with_dot(suffix)):
+        raise ImageError(f"cannot write images with suffix {suffix!r}")
     task = Task("decode", suffix, force=True, codec={"threads": 1} | codec)
     return _run(task, source, target, actors, cpus, block, resume)
 
@@ -103,14 +114,16 @@ def _run(
     load_model(task.codec.get("model"))  # likewise
     # Workers have other working folders.
     source, target = (path if is_url(path) else Path(path).resolve() for path in (source, target))
-    jobs = find_jobs(source, target, task, recursive=True)
+    plan = make_plan(source, target, task, recursive=True)
+    if not plan.count:
+        raise VaecodecError(f"no {'images' if task.kind == 'encode' else f'{SUFFIX} files'} in {source}")
     if resume:
-        jobs = without_done(jobs, target)
+        plan.jobs = without_done(plan.jobs, target)
+    rows = _rows(plan)
     if not ray.is_initialized():
         ray.init()
-    blocks = max(-(-len(jobs) // block), 1)
+    blocks = max(-(-len(rows) // block), 1)
     first, most = actors if isinstance(actors, tuple) else (actors or _cores(),) * 2
-    rows = [{"source": str(job.source), "target": str(job.target)} for job in jobs]
     # Ray Data restarts actors that die and repeats their tasks, as often as it takes. The pool may shrink to one: at
     # the end, idle actors make room for those that lost their machine.
     manifest = from_items(rows, override_num_blocks=blocks).map_batches(
@@ -127,7 +140,23 @@ def _run(
         raise VaecodecError(f"Ray failed: {error}".splitlines()[0]) from error
     finally:
         if not is_url(target):
-            remove_partials([Path(job.target) for job in jobs])
+            remove_partials([Path(job.target) for job in plan.jobs])
+
+
+def _rows(plan: Plan) -> list[dict[str, str | None]]:
+    """What the actors get: source and target, or source and error."""
+    rows: list[dict[str, str | None]] = [
+        {"source": printable(entry["source"]), "target": None, "error": entry["error"]} for entry in plan.refused
+    ]
+    for job in plan.jobs:
+        source, target = str(job.source), str(job.target)
+        try:
+            source.encode()
+        except UnicodeEncodeError:  # columns hold text
+            rows.append({"source": printable(source), "target": None, "error": "its name is no text"})
+        else:
+            rows.append({"source": source, "target": target, "error": None})
+    return rows
 
 
 def _cores() -> int:
@@ -137,8 +166,8 @@ def _cores() -> int:
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class _Attempts:
-    """Counts how often work was begun, somewhere that outlives the workers: an image that kills them (it takes too
-    much memory, say) would otherwise be tried for ever."""
+    """Counts how often work was begun and not done, somewhere that outlives the workers: an image that kills them (it
+    takes too much memory, say) would otherwise be tried for ever."""
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
@@ -148,6 +177,10 @@ class _Attempts:
         self._begun[name] += 1
         return self._begun[name] - 1
 
+    def end(self, name: str) -> None:
+        """It is no danger: whatever else kills workers may have it done again as often as it takes."""
+        del self._begun[name]
+
 
 class _Files:
     """The actor of a data set: blocks of rows with source and target -> rows of the manifest."""
@@ -156,15 +189,18 @@ class _Files:
         self._worker, self._attempts = Worker(task), attempts
 
     def __call__(self, block: pyarrow.Table) -> pyarrow.Table:
-        jobs = [Job(row["source"], row["target"]) for row in block.to_pylist()]
+        rows = block.to_pylist()
         # One question a block: only where a worker has died each image is counted, too.
-        code = self._carefully if jobs and self._begun(f"block {jobs[0].source}") else self._worker
-        return pyarrow.Table.from_pylist([code(job) for job in jobs], MANIFEST)
+        code = self._carefully if rows and self._begun(f"block {rows[0]['source']}") else self._worker
+        done = [row if row["error"] else code(Job(row["source"], row["target"])) for row in rows]
+        return pyarrow.Table.from_pylist(done, MANIFEST)
 
     def _carefully(self, job: Job) -> dict[str, Any]:
         if self._begun(job.source) >= DEATHS:
             return {"source": job.source, "error": f"{DEATHS} workers died on it (out of memory?)"}
-        return self._worker(job)
+        entry = self._worker(job)
+        ray.get(self._attempts.end.remote(job.source))
+        return entry
 
     def _begun(self, name: str) -> int:
         return ray.get(self._attempts.begin.remote(name))
@@ -209,6 +245,7 @@ def _convert(batch: Batch, names: tuple[str, ...], result: str, convert: Callabl
     for i, item in enumerate(batch[name]):
         try:
             values[i] = convert(item)
-        except VaecodecError as error:
-            values[i], errors[i] = nothing, str(error)
+        except BaseException as error:  # parsers of images raise anything; those in Rust what is no Exception
+            pass_on_stops(error)
+            values[i], errors[i] = nothing, explain(error)
     return {key: column for key, column in batch.items() if key != name} | {result: values, "error": errors}

@@ -8,7 +8,16 @@ from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from vaecodec.config import IDENTITY_BYTES, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
+from vaecodec.config import (
+    HYPER_STRIDE,
+    IDENTITY_BYTES,
+    MAX_CHANNELS,
+    PAD,
+    PATCH,
+    QUALITY_MAX,
+    QUALITY_MIN,
+    QUALITY_UNIT,
+)
 from vaecodec.errors import FormatError
 from vaecodec.files import Source
 from vaecodec.tiles import TileGrid, counted_pixels
@@ -208,12 +217,15 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     lengths = _read_section_table(reader) if flags & HAS_SECTIONS else []
     simple = version == VERSION and not flags & (HAS_SECTIONS | TILED)
     sizes = []
+    longest = _longest_group(header)
     # The grid raises FormatError where tiles are missing, needless or of a wrong size.
     for _ in range(0 if version == JPEG_VERSION else len(header.grid)):
         hyper = 4 * reader.varint(MAX_LENGTH)
+        if simple and source.read(reader.at + hyper + longest, 1):  # before anybody looks for the end of the file
+            raise FormatError("the file is followed by foreign bytes")
         # A plain file does not say the size of its last stream: it reaches up to the checksum at the end.
-        rest = source.size - CHECKSUM_BYTES - reader.at - hyper
-        sizes.append((hyper, rest if simple else 4 * reader.varint(MAX_LENGTH)))
+        at = reader.at + hyper
+        sizes.append((hyper, source.size - CHECKSUM_BYTES - at if simple else 4 * reader.varint(MAX_LENGTH)))
     covered = reader.at if simple else 0
     at = reader.at
     if not simple:
@@ -239,12 +251,24 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
             raise FormatError("the file is truncated: the image data is missing or no whole number of words")
         groups.append(_Part(at, hyper + latent))
         at += hyper + latent + CHECKSUM_BYTES
-    if not partial and at != source.size:
-        which = "truncated" if at > source.size else "followed by foreign bytes"
+    if not partial and not source.ends_at(at):
+        if source.read(at, 1):  # of a stream nobody knows how many
+            raise FormatError("the file is followed by foreign bytes")
         last = next((i for i, g in enumerate(groups) if g.offset + g.size + CHECKSUM_BYTES > source.size), None)
         where = f": group {last} of {len(groups)} is incomplete" if last is not None and len(groups) > 1 else ""
-        raise FormatError(f"the file is {which}{where}")
+        raise FormatError(f"the file is truncated{where}")
+    if any(group.size > longest for group in groups):
+        raise FormatError("the image data is longer than its symbols can be")
     return Container(header, source, sections, groups, [hyper for hyper, _ in sizes], covered)
+
+
+def _longest_group(header: Header) -> int:
+    """Bytes that the streams of a group have at most, whatever the model: 5 for a symbol, 24 bits of them by its table
+    and 16 as an outlier; and their last words."""
+    side = (1 << header.tile_log2 if header.tile_log2 is not None else MAX_SIDE) // PATCH
+    height, width = (min(2 * -(-pixels // PAD), side) for pixels in (header.height, header.width))
+    hyper = -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE)
+    return 5 * MAX_CHANNELS * (height * width + hyper) + 64
 
 
 def _read_header(reader: _Reader, version: int, flags: int, max_pixels: int) -> Header:

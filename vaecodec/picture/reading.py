@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.errors import ImageError, VaecodecError
-from vaecodec.files import Source, is_url
+from vaecodec.files import Source, input_limit, is_buffer
+from vaecodec.formats import register_for
 from vaecodec.picture.exif import TURNS, orientation_of
 from vaecodec.picture.metadata import metadata_of
 from vaecodec.picture.modes import Origin, eight_bit, to_eight_bit
@@ -28,7 +29,7 @@ SLACK = 0.5
 
 def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
-    path or bytes of an image file -> Picture. Raises ImageError for anything else."""
+    or an image file, as Source takes it -> Picture. Raises ImageError for anything else."""
     if isinstance(image, Image.Image):
         with _image_errors("the image"), pixel_limit(max_pixels):
             return _from_pil(image, max_pixels)
@@ -36,27 +37,16 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
         return _from_array(image, max_pixels)
     if hasattr(image, "detach") and hasattr(image, "cpu"):
         return _from_array(_tensor_to_array(image), max_pixels)
-    if isinstance(image, bytes | bytearray | memoryview):
-        return _from_file(io.BytesIO(image), "the input", max_pixels)
-    if isinstance(image, str | os.PathLike):
-        if is_url(image):
-            with Source(image) as source:
-                return _from_file(io.BytesIO(source.read(0, source.size)), str(image), max_pixels)
-        with _image_errors(str(image)), open(image, "rb") as file:
-            return _from_file(file, str(image), max_pixels)
-    if hasattr(image, "read"):
-        with _image_errors("the input"):
-            file = image if _seekable(image) else io.BytesIO(image.read())
-            return _from_file(file, "the input", max_pixels)
-    raise ImageError(f"cannot encode a {type(image).__name__}")
-
-
-def _seekable(file: Any) -> bool:
+    if not isinstance(image, Source | str | os.PathLike) and not hasattr(image, "read") and not is_buffer(image):
+        raise ImageError(f"cannot encode a {type(image).__name__}")
     try:
-        file.seek(0)
-    except (AttributeError, OSError, ValueError):
-        return False
-    return True
+        with Source(image, input_limit(max_pixels)) as source:
+            register_for(source.read(0, 16))
+            return _from_file(source.file(), source.name, max_pixels)
+    except ImageError:
+        raise
+    except VaecodecError as error:
+        raise ImageError(str(error)) from error
 
 
 def _from_file(file: BinaryIO, name: str, max_pixels: int) -> Picture:
@@ -89,8 +79,8 @@ def _image_errors(name: str) -> Iterator[None]:
         yield
     except VaecodecError:
         raise
-    except FileNotFoundError as error:
-        raise ImageError(f"cannot read {name}: no such file") from error
+    except MemoryError as error:
+        raise ImageError(f"not enough memory for {name}") from error
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{name} is not an image that Pillow can read") from error
     except Image.DecompressionBombError as error:

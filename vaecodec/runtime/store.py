@@ -6,12 +6,15 @@ Float nets are stored in float16; integer layers as int8 weights, a power of two
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +37,13 @@ from vaecodec.config import (
     ModelConfig,
 )
 from vaecodec.errors import ModelError, VaecodecError
-from vaecodec.files import Source, is_url
+from vaecodec.files import Source
 from vaecodec.quantise import Quantiser
 from vaecodec.rate import MAX_LOG2
+from vaecodec.storage import is_url
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 SUFFIX = ".safetensors"
 MAX_BYTES = 1 << 30
@@ -200,11 +207,25 @@ def read_model(path: str | Path, name: str | None = None) -> ModelFile:
     return model
 
 
-def _shipped() -> dict[str, tuple[Path, str]]:
-    """Files in the package: model name -> (path, first bytes of its checksum). They are called NAME-IDENTITY."""
-    folder = Path(str(resources.files("vaecodec.models")))
-    files = sorted(folder.glob(f"*{SUFFIX}"))
-    return {path.stem.rpartition("-")[0]: (path, path.stem.rpartition("-")[2]) for path in files}
+def _shipped() -> dict[str, tuple[str, str]]:
+    """Files in the package: model name -> (file name, first bytes of its checksum). They are called NAME-IDENTITY."""
+    files = sorted(file.name for file in _folder().iterdir() if file.name.endswith(SUFFIX))
+    stems = [(name, *name.removesuffix(SUFFIX).rpartition("-")) for name in files]
+    return {model: (name, identity) for name, model, _, identity in stems}
+
+
+def _folder() -> Traversable:
+    """Where the shipped models are: in the package, which may be a zip, or beside it in a clone."""
+    inside = resources.files("vaecodec") / "models"
+    return inside if inside.is_dir() else resources.files("vaecodec.models")
+
+
+@cache
+def _on_disk(name: str) -> Path:
+    """A file of that folder as one of the system: out of a zip it is copied, for as long as this process lives."""
+    copies = ExitStack()
+    atexit.register(copies.close)
+    return copies.enter_context(resources.as_file(_folder() / name))
 
 
 def shipped_models() -> list[str]:
@@ -220,8 +241,8 @@ def load_model(name_or_path: str | Path | None = None) -> ModelFile:
     name = str(name_or_path or DEFAULT_MODEL)
     shipped = _shipped()
     if name in shipped:
-        path, identity = shipped[name]
-        model = read_model(path, name)
+        file, identity = shipped[name]
+        model = read_model(_on_disk(file), name)
         if not model.checksum.startswith(identity):
             raise ModelError(f"shipped model {name} is damaged: its checksum is not the one in its name")
         return model

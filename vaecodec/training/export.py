@@ -13,9 +13,9 @@ from vaecodec.bitstream.coder import check_tables
 from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables
 from vaecodec.config import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE, SCALES
 from vaecodec.errors import ModelError
-from vaecodec.files import write_whole
 from vaecodec.model.exact import ExactConv, quantise_weight
 from vaecodec.model.vae import VAE
+from vaecodec.output import write_whole
 from vaecodec.runtime.store import ModelFile, expected_tensors
 from vaecodec.training.data import CropSampler
 from vaecodec.training.entropy import EntropyModels

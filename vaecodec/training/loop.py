@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from vaecodec.config import PATCH, ModelConfig
-from vaecodec.files import write_whole
 from vaecodec.model.vae import VAE
+from vaecodec.output import write_whole
 from vaecodec.training.data import CropSampler, PictureStore
 from vaecodec.training.distributed import World
 from vaecodec.training.entropy import EntropyModels
