@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vaecodec.cli.options import show
-from vaecodec.runtime.store import load_model, shipped_models
+from vaecodec.runtime.store import EARLIER, load_model, shipped_models
 
 
 @click.command()
@@ -30,10 +30,16 @@ def models(as_json: bool) -> None:
                 "path": str(model.path),
             }
         )
+    for name in EARLIER:
+        if not any(name == f"{row['name']}-{row['identity']}" for row in rows):
+            rows.append({"name": name, "identity": name[-8:], "decodes_only": True})
     if as_json:
         show(json.dumps(rows, indent=2))
         return
     for row in rows:
+        if "decodes_only" in row:
+            show(f"{row['name']}  {row['identity']}  an earlier model: decodes only")
+            continue
         complexity = row["kmac_per_pixel"]
         low, high = row["bpp_range"] or (0, 0)
         show(

@@ -120,6 +120,7 @@ class Codec:
         self, pictures: Sequence[Picture], quality: float = 50, progress: Progress | None = None
     ) -> list[bytes]:
         """Pictures of equal size, in one pass through the nets."""
+        self.model.require_encoder()
         sections = [sections_of(picture, self.max_metadata) for picture in pictures]
         width, height = pictures[0].width, pictures[0].height
         tile = choose_tile(width, height, self.tile_log2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -109,6 +110,9 @@ class ModelConfig:
             value = getattr(self, field.name)
             if type(value) is int and not 1 <= value <= MAX_CHANNELS:
                 raise ModelError(f"model configuration: {field.name} = {value} is out of range")
+        finite = math.isfinite(self.lambda_min) and math.isfinite(self.lambda_max)
+        if not finite or len(self.name) > 100 or not self.name.isprintable():
+            raise ModelError("model configuration: a name or a lambda is out of range")
         if self.latents % STEPS or self.anchors < 2 or not 0 < self.lambda_min < self.lambda_max:
             raise ModelError("model configuration: inconsistent sizes")
 
@@ -166,7 +170,7 @@ class ModelConfig:
             if any(type(value) is not types[name] for name, value in values.items()):
                 raise ValueError
             return cls(**values)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ModelError("model configuration is not readable") from error
 
 

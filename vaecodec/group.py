@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vaecodec.bitstream.coder import Decoder, Encoder
 from vaecodec.bitstream.container import Streams
 from vaecodec.config import HYPER_LIMIT, HYPER_STRIDE, SYMBOL_UNIT
+from vaecodec.errors import ModelError
 from vaecodec.prior import Integers, Prior, split_slots
 from vaecodec.rate import RatePosition
 from vaecodec.runtime.nets import Float, Nets
@@ -59,6 +60,8 @@ class GroupCoder:
     def encode(self, v: Float, refine: Refine | None = None) -> tuple[list[Streams], Integers]:
         """Normalised latents (N, M, h, w), h and w even -> streams of each image, and the quantised latents in
         1/SYMBOL_UNIT symbol. `refine` may exchange the latents once the hyper latents are chosen."""
+        if not np.isfinite(v).all():
+            raise ModelError(f"model {self.model.name} makes of this image what is no number")
         prior, timing, quantise = self.prior, self._timing, self.model.quantiser
         started = time.perf_counter()
         z = self._nets.hyper_analysis(_pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain

@@ -7,6 +7,7 @@ and g is the group that position p has in that step. N images of equal size go t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -69,14 +70,18 @@ class Prior:
         self._hyper_gain = rate.interpolate(tensors["hyper_gain"])
         self._hyper_bias = self._levels(rate.interpolate(tensors["prior.hyper_rate"]))
         self._step_bias = [self._levels(rate.interpolate(table)) for table in tensors["prior.step_rate"]]
-        self.norm_gain = np.exp2(tensors["norm"].astype(np.float64) / OCTAVE).astype(np.float32)[:, None, None]
-        """Normalised latents per unit of y (M, 1, 1)."""
+        self._model = model
         self.symbol_gain = np.exp2(self._gain / OCTAVE).astype(np.float32)[:, None, None]
         """Symbols per normalised latent (M, 1, 1)."""
         self.hyper_symbol_gain = np.exp2(self._hyper_gain / OCTAVE).astype(np.float32)[:, None, None]
         """Hyper symbols per unit of z (Z, 1, 1)."""
         groups = [[p ^ first for p in range(4)] for first in STEP_POSITION]
         self._slot_gain = [np.concatenate([self._gain[g::4] for g in order])[:, None, None] for order in groups]
+
+    @functools.cached_property
+    def norm_gain(self) -> NDArray[np.float32]:
+        """Normalised latents per unit of y (M, 1, 1); for encoders, whose models have it."""
+        return np.exp2(self._model.tensors["norm"].astype(np.float64) / OCTAVE).astype(np.float32)[:, None, None]
 
     @staticmethod
     def _levels(bias: Integers) -> Float:

@@ -18,35 +18,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import SymbolTables
 from vaecodec.bitstream.tables import PackedTables
 from vaecodec.config import (
     BIAS_UNIT,
-    HYPER_LIMIT,
     IDENTITY_BYTES,
     INDEX_PER_UNIT,
     INDEX_UNIT,
     LEVELS_PER_UNIT,
     MEAN_UNIT,
-    PATCH,
-    SCALES,
-    STEPS,
     ModelConfig,
 )
-from vaecodec.errors import ModelError, VaecodecError
-from vaecodec.files import Source
+from vaecodec.errors import ModelError
 from vaecodec.quantise import Quantiser
-from vaecodec.rate import MAX_LOG2
+from vaecodec.runtime.layers import ENCODER
+from vaecodec.runtime.reading import FORMAT, read_raw
 from vaecodec.storage import is_url
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 SUFFIX = ".safetensors"
-MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -61,11 +55,18 @@ class ModelFile:
     """SHA-256 of the file, hexadecimal."""
     bpp_range: tuple[float, float] | None = None
     """Mean bits a pixel at the lowest and the highest quality on the validation pictures of the training."""
+    slim: bool = False
+    """Whether it can only decode: an earlier model, of which no more is kept."""
 
     @property
     def identity(self) -> bytes:
         """What a stream says about the model it was written with (4 bytes)."""
         return bytes.fromhex(self.checksum)[:IDENTITY_BYTES]
+
+    def require_encoder(self) -> None:
+        """Raises ModelError for a model that can only decode."""
+        if self.slim:
+            raise ModelError(f"model {self.name} is an earlier one, which only decodes: encode with another")
 
     @property
     def parameters(self) -> int:
@@ -102,109 +103,25 @@ class ModelFile:
         return SymbolTables(PackedTables(self.tensors["tables.hyper.counts"], self.tensors["tables.hyper.radius"]))
 
 
-def _float_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
-    """Layers of the float nets: name -> (outputs, inputs of a group, kernel)."""
-    c, m, h = config.channels, config.latents, config.hyper_channels
-    layers = {
-        "analysis.stem": (c, 192, 1),
-        "analysis.head": (m, 4 * c, 1),
-        "synthesis.stem": (4 * c, m, 1),
-        "synthesis.head": (192, c, 1),
-        "hyper_analysis.stem": (h, 2 * m, 1),
-        "hyper_analysis.mix": (h, h, 1),
-        "hyper_analysis.down1": (h, 4 * h, 1),
-        "hyper_analysis.spatial1": (h, 1, 3),
-        "hyper_analysis.down2": (h, 4 * h, 1),
-        "hyper_analysis.spatial2": (h, 1, 3),
-        "hyper_analysis.head": (config.hyper_latents, h, 1),
-    }
-    if config.shortcut:
-        layers |= {"analysis.shortcut": (m, 3 * PATCH**2, 1), "synthesis.shortcut": (3 * PATCH**2, m, 1)}
-    for net, count in (("analysis", config.encoder_blocks), ("synthesis", config.decoder_blocks)):
-        for i in range(count):
-            block = f"{net}.blocks.layers.{i}"
-            layers[f"{block}.mix_in"] = layers[f"{block}.mix_out"] = (c, c, 1)
-            layers[f"{block}.spatial"] = (c, 1, 3)
-            layers[f"{block}.expand"] = (config.expansion * c, c, 1)
-            layers[f"{block}.contract"] = (c, config.expansion * c, 1)
-    return layers
-
-
-def _exact_layers(config: ModelConfig) -> dict[str, tuple[int, int, int]]:
-    """Layers of the integer nets: name -> (outputs, inputs of a group, kernel)."""
-    h, k, m = config.hyper_channels, config.context_channels, config.latents
-    net = "prior.hyper_synthesis"
-    layers = {f"{net}.stem": (h, config.hyper_latents, 1), f"{net}.head": (h, h, 1)}
-    layers |= {f"{net}.spatial{i}": (h, 1, 3) for i in (1, 2, 3)} | {f"{net}.up{i}": (4 * h, h, 1) for i in (1, 2)}
-    for step in range(STEPS):
-        net = f"prior.steps.{step}"
-        layers |= {f"{net}.head": (k, h + (2 * m if step else 0), 1), f"{net}.out": (2 * m, k, 1)}
-        for i in range(config.context_blocks):
-            layers |= {f"{net}.blocks.{i}.spatial": (k, 1, 3), f"{net}.blocks.{i}.mix": (k, k, 1)}
-    return layers
-
-
-def expected_tensors(config: ModelConfig) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """dtype and shape of every tensor of a model file but the packed tables and what only training reads."""
-    a, m, h = config.anchors, config.latents, config.hyper_channels
-    expected: dict[str, tuple[type, tuple[int, ...]]] = {}
-    for name, (outputs, inputs, kernel) in _float_layers(config).items():
-        expected[f"{name}.weight"] = (np.float16, (outputs, inputs, kernel, kernel))
-        expected[f"{name}.bias"] = (np.float16, (outputs,))
-    for net, count in (("analysis", config.encoder_blocks), ("synthesis", config.decoder_blocks)):
-        expected[f"{net}.blocks.rate"] = (np.float16, (a, count, config.channels))
-    expected["hyper_analysis.rate"] = (np.float16, (a, h))
-    for name, (outputs, inputs, kernel) in _exact_layers(config).items():
-        expected[f"{name}.weight"] = (np.int8, (outputs, inputs, kernel, kernel))
-        expected[f"{name}.shift"] = (np.uint8, (outputs,))
-        expected[f"{name}.bias"] = (np.int16, (outputs,))
-    expected["prior.hyper_rate"] = (np.int16, (a, h))
-    expected["prior.step_rate"] = (np.int16, (STEPS, a, config.context_channels))
-    expected["norm"] = (np.int16, (m,))
-    expected["gain"] = (np.int16, (a, m))
-    expected["hyper_gain"] = (np.int16, (a, config.hyper_latents))
-    expected["tables.latent.radius"] = (np.uint16, (SCALES,))
-    expected["tables.hyper.radius"] = (np.uint16, (a * config.hyper_latents,))
-    return expected
+DEFAULT_MODEL = "fast"
+EARLIER_FOLDER = "earlier"
+EARLIER = {
+    "fast-2341a3a8": "bd49bd049285dcbcc0bff9fd7fd5f094798f609b8c707e0fb07c0f10c2211e50",
+    "fast-ms-ssim-9e966cdd": "05867b523f4936115d5a84e559d91739483023a3d3d8e7ee1f864ce1b767e0af",
+}
+"""Models that were shipped once, by name and identity: SHA-256 of the slim file that still decodes what they wrote."""
 
 
 def read_model(path: str | Path, name: str | None = None) -> ModelFile:
     """Read and verify a model file, by path or URL; raises ModelError if it is missing, damaged or inconsistent."""
-    try:
-        with Source(path) as source:
-            size = source.size
-            data = source.read(0, size) if size <= MAX_BYTES else b""
-    except VaecodecError as error:
-        raise ModelError(f"no model: {error}") from error
-    if size > MAX_BYTES:
-        raise ModelError(f"{path} is too large for a model file")
-    try:
-        tensors = load_safetensors(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header["__metadata__"]
-        if metadata["format"] != "vaecodec-model-1":
-            raise KeyError
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is not a vaecodec model file") from error
-    config = ModelConfig.from_json(metadata.get("config", ""))
-    try:
-        low, high = (float(value) for value in metadata["bpp_range"].split())
-        bpp_range = (low, high)
-    except (KeyError, ValueError):
-        bpp_range = None
-    for key, (dtype, shape) in expected_tensors(config).items():
-        if key not in tensors or tensors[key].dtype != dtype or tensors[key].shape != shape:
-            raise ModelError(f"{path}: tensor {key} is missing or has the wrong type or shape")
-        if dtype is np.float16 and not np.isfinite(tensors[key]).all():
-            raise ModelError(f"{path}: tensor {key} is not finite")
-    if max(int(np.abs(tensors[key].astype(int)).max()) for key in ("gain", "hyper_gain")) > MAX_LOG2:
-        raise ModelError(f"{path}: gains are out of range")
-    model = ModelFile(name or Path(path).stem, path, config, tensors, hashlib.sha256(data).hexdigest(), bpp_range)
-    for tables in ("tables.latent", "tables.hyper"):
-        PackedTables(tensors[f"{tables}.counts"], tensors[f"{tables}.radius"])
-    if tensors["tables.hyper.radius"].max() > HYPER_LIMIT:
-        raise ModelError(f"{path}: hyper latent tables are too wide")
-    return model
+    raw = read_raw(path)
+    checksum = hashlib.sha256(raw.data).hexdigest()
+    slim = raw.identity is not None
+    if raw.identity is not None:
+        if checksum not in EARLIER.values():
+            raise ModelError(f"{path} is a slim model that is not known here: nothing says that it is what it claims")
+        checksum = raw.identity
+    return ModelFile(name or Path(path).stem, path, raw.config, raw.tensors, checksum, raw.bpp_range, slim)
 
 
 def _shipped() -> dict[str, tuple[str, str]]:
@@ -233,11 +150,9 @@ def shipped_models() -> list[str]:
     return list(_shipped())
 
 
-DEFAULT_MODEL = "fast"
-
-
 def load_model(name_or_path: str | Path | None = None) -> ModelFile:
-    """A shipped model by name (default: fast) or any model file by path or URL."""
+    """A shipped model by name (default: fast), an earlier one by name and identity (fast-2341a3a8), which can only
+    decode, or any model file by path or URL."""
     name = str(name_or_path or DEFAULT_MODEL)
     shipped = _shipped()
     if name in shipped:
@@ -246,14 +161,36 @@ def load_model(name_or_path: str | Path | None = None) -> ModelFile:
         if not model.checksum.startswith(identity):
             raise ModelError(f"shipped model {name} is damaged: its checksum is not the one in its name")
         return model
+    if name in EARLIER:
+        return read_model(_on_disk(f"{EARLIER_FOLDER}/{name}{SUFFIX}"), name)
     if is_url(name) or Path(name).suffix == SUFFIX or Path(name).exists():
         return read_model(name)
     raise ModelError(f"unknown model {name!r}; shipped models: {', '.join(shipped) or 'none'}, or give a path")
 
 
 def load_model_for(identity: bytes) -> ModelFile:
-    """The shipped model that a stream names; raises ModelError if it is not here."""
+    """The shipped or earlier model that a stream names; raises ModelError if it is not here."""
     for name, (_, prefix) in _shipped().items():
         if prefix == identity.hex():
             return load_model(name)
+    for name in EARLIER:
+        if name.endswith(f"-{identity.hex()}"):
+            return load_model(name)
     raise ModelError(f"the file was written with model {identity.hex()}, which is not shipped here; give it by --model")
+
+
+def slim_copy(model: ModelFile) -> bytes:
+    """The file of a model without what only encoders need, with the identity of the whole one recorded in it. It is
+    read only once its own SHA-256 stands in EARLIER."""
+    if model.slim:
+        raise ModelError(f"{model.name} is slim already")
+    tensors = {name: t for name, t in sorted(model.tensors.items()) if not name.startswith(ENCODER)}
+    metadata = {"format": FORMAT, "config": model.config.to_json(), "identity": model.checksum}
+    if model.bpp_range:
+        metadata["bpp_range"] = f"{model.bpp_range[0]:.4f} {model.bpp_range[1]:.4f}"
+    data = save_safetensors(tensors, metadata)
+    # Metadata come out in any order; the bytes of a file that is known by its hash must not depend on it.
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]

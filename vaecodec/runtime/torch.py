@@ -24,7 +24,7 @@ def load_vae(model: ModelFile) -> VAE:
     """The torch model that a model file was exported from (float weights rounded to float16)."""
     vae = VAE(model.config)
     for name, module in vae.named_modules():
-        if isinstance(module, ExactConv):
+        if isinstance(module, ExactConv) and f"{name}.weight" in model.tensors:
             weight, shift = model.tensors[f"{name}.weight"], model.tensors[f"{name}.shift"].astype(np.int32)
             module.weight.copy_(torch.from_numpy(np.ldexp(weight.astype(np.float32), -shift[:, None, None, None])))
             bias = model.float_tensor(f"{name}.bias") / (BIAS_UNIT * LEVELS_PER_UNIT)
@@ -33,7 +33,8 @@ def load_vae(model: ModelFile) -> VAE:
     units |= {"norm": OCTAVE, "gain": OCTAVE, "hyper_gain": OCTAVE}
     exact = {f"{n}." for n, m in vae.named_modules() if isinstance(m, ExactConv)}
     for name, parameter in vae.named_parameters():
-        if name.rpartition(".")[0] + "." not in exact:
+        # A slim model has no tensors for what only encoders run.
+        if name.rpartition(".")[0] + "." not in exact and name in model.tensors:
             parameter.copy_(torch.from_numpy(model.float_tensor(name) / units.get(name, 1)))
     return vae.eval().to(memory_format=torch.channels_last)
 

@@ -16,7 +16,8 @@ from vaecodec.errors import ModelError
 from vaecodec.model.exact import ExactConv, quantise_weight
 from vaecodec.model.vae import VAE
 from vaecodec.output import write_whole
-from vaecodec.runtime.store import ModelFile, expected_tensors
+from vaecodec.runtime.layers import expected_tensors
+from vaecodec.runtime.store import ModelFile
 from vaecodec.training.data import CropSampler
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.grow import can_become, grow
@@ -91,6 +92,7 @@ def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels, sampler: Crop
     become it; `sampler` gives pictures for new latents and narrower blocks."""
     from vaecodec.runtime.torch import load_vae
 
+    model.require_encoder()
     if not can_become(model.config, vae.config):
         raise ModelError(f"cannot start from {model.path}: another configuration")
     source = load_vae(model).to(vae.norm.device)
