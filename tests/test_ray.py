@@ -144,7 +144,7 @@ def test_whatever_a_file_does_the_others_are_done(cluster: Cluster, tmp_path: Pa
     errors = {name: entry["error"] for name, entry in entries.items() if entry["error"]}
     assert errors == {
         "rust.png": "unexpected Panic: at the disco",
-        "odd.png": "unexpected KeyError: 'odd'",
+        "odd.png": "the input is a damaged image: 'odd'",
         "exits.png": "3 workers died on it (out of memory?)",
         "no\\udcfftext.png": "its name is no text",
     }
