@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz_images import LIMIT, ImageFuzzer
 from PIL import Image, PngImagePlugin
 
 import vaecodec
@@ -247,3 +248,14 @@ def test_a_text_chunk_after_the_pixels_is_no_damage() -> None:
     buffer = io.BytesIO()
     Image.fromarray(SMALL).save(buffer, "PNG", pnginfo=text)
     assert np.array_equal(to_picture(buffer.getvalue()).rgb, SMALL)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutants_of_images_are_coded_or_refused() -> None:
+    """Repeats some of what tests/fuzz_images.py tried (docs/robustness.md)."""
+    fuzzer = ImageFuzzer()
+    assert len({name.partition("-")[0] for name in fuzzer.seeds}) >= 15
+    for seed in range(2000):
+        fuzzer.run(seed)
+    assert fuzzer.slowest < LIMIT
+    assert min(fuzzer.outcomes["coded"], fuzzer.outcomes["ImageError"]) > 200
