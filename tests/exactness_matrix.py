@@ -34,18 +34,37 @@ class Cell:
     environment: dict[str, str] = field(default_factory=dict)
     tricks: tuple[str, ...] = ()
     python: str = sys.executable
+    needs: frozenset[str] = frozenset()
+    """Flags of the CPU, as Linux names them, without which the cell would crash or run as another."""
+
+
+AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+SETS = {"SSE41": frozenset({"sse4_1"}), "AVX2": frozenset({"avx2"}), "AVX512_CORE": AVX512}
+CAPABILITIES = {"default": frozenset(), "avx2": frozenset({"avx2", "fma"}), "avx512": AVX512 | {"fma"}}
+
+
+def cpu_flags() -> set[str]:
+    """Instruction sets of this CPU; none where the system does not say."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def runnable(cells: list[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """Cells that this CPU can run, and those that it cannot."""
+    flags = cpu_flags()
+    return [c for c in cells if c.needs <= flags], [c for c in cells if not c.needs <= flags]
 
 
 def cells(cuda: bool = False) -> list[Cell]:
-    """What this machine can run with this Python."""
+    """What this Python can run, on a CPU that has what a cell needs."""
     found = [Cell(f"onnxruntime, {n} threads", "onnx", n) for n in (1, 2, 4)]
     found += [Cell("onnxruntime, no graph optimisation", "onnx", 1, {}, ("no-optimisation",))]
     found += [Cell(f"torch, {n} threads", "torch", n) for n in (1, 2, 4)]
     found += [Cell("torch, oneDNN off", "torch", 2, {}, ("no-onednn",))]
-    isas = ("SSE41", "AVX2", "AVX512_CORE")
-    found += [Cell(f"torch, ONEDNN_MAX_CPU_ISA={isa}", "torch", 2, {"ONEDNN_MAX_CPU_ISA": isa}) for isa in isas]
-    capabilities = ("default", "avx2", "avx512")
-    found += [Cell(f"torch, ATEN_CPU_CAPABILITY={c}", "torch", 2, {"ATEN_CPU_CAPABILITY": c}) for c in capabilities]
+    for variable, values in (("ONEDNN_MAX_CPU_ISA", SETS), ("ATEN_CPU_CAPABILITY", CAPABILITIES)):
+        for value, needs in values.items():
+            found.append(Cell(f"torch, {variable}={value}", "torch", 2, {variable: value}, needs=needs))
     found += [Cell("torch, contiguous layout", "torch", 2, {}, ("contiguous",))]
     found += [Cell("torch, bf16 synthesis", "torch", 2, {}, ("bf16",))]
     if cuda:
@@ -177,6 +196,11 @@ def versions(python: str) -> str:
     return " | ".join(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="another environment")
@@ -187,6 +211,7 @@ def main() -> None:
     for entry in arguments.python:
         name, path = entry.split("=", 1)
         matrix.append(Cell(name, "torch" if name.startswith("torch") else "onnx", 2, python=path))
+    matrix, left_out = runnable(matrix)
     outcomes, written = run_matrix(matrix)
     lines = [
         "# Exactness matrix",
@@ -195,7 +220,8 @@ def main() -> None:
         f"pictures (one of them in tiles) with the shipped model, which gave {written} different files (encoders may",
         f"differ: the analysis is float), and decoded all of them: {len(matrix) * written} decodings, "
         f"**{sum(o.different for o in outcomes)} with other latents**.",
-        "Pixels are compared with those of the first cell. Instruction sets above what the CPU has fall back to it.",
+        "Pixels are compared with those of the first cell.",
+        *[f"Left out, since this CPU ({processor()}) lacks what it takes: {cell.name}." for cell in left_out],
         *([] if arguments.cuda else ["", NO_CUDA]),
         "",
         "| cell | numpy | onnxruntime | torch | other latents | largest pixel difference | pixels that differ |",

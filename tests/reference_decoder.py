@@ -34,7 +34,8 @@ class Model:
     def __init__(self, data: bytes) -> None:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
-        self.identity = hashlib.sha256(data).digest()[:4]
+        whole = header["__metadata__"].get("identity") or hashlib.sha256(data).hexdigest()
+        self.identity = bytes.fromhex(whole)[:4]
         self.config = json.loads(header["__metadata__"]["config"])
         kinds = {"I8": "i1", "U8": "u1", "I16": "<i2", "U16": "<u2", "U32": "<u4", "F16": "<f2"}
         self.tensors = {}

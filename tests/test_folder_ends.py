@@ -34,7 +34,7 @@ def test_a_signal_leaves_whole_files_only(kind: str, number: int, code: int, tmp
         if kind == "encode":
             Image.fromarray(generated_picture(400, 400, i)).save(root / f"{i}.png", compress_level=1)
         else:
-            (root / f"{i}.vaec").write_bytes((TINY.parent / "fast-q95.vaec").read_bytes())
+            (root / f"{i}.vaec").write_bytes((TINY.parent / "fast-2341a3a8-q95.vaec").read_bytes())
     command = [sys.executable, "-m", "vaecodec", kind, str(root), "-o", str(out), "--jobs", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not list(out.glob(f"*{suffix}")):
