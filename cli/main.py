@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 
 import click
 
@@ -48,6 +49,8 @@ def main() -> None:
     """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
     fill_standard_streams()
     unwind_on_signals()
+    # What Pillow warns of in odd files is for programmers; what matters of it comes as a note.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     try:
         _run()
     except (KeyboardInterrupt, click.Abort):
