@@ -99,8 +99,8 @@ def train(
     name = model_config.name.removesuffix(f"-{model_config.metric}") + (f"-{metric}" if metric != "mse" else "")
     model_config = dataclasses.replace(model_config, name=name)
     anchors = model_config.anchors
-    if metric == "ms-ssim" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
-        raise VaecodecError(f"ms-ssim needs crops of at least {MS_SSIM_MIN_SIZE} pixels")
+    if metric != "mse" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
+        raise VaecodecError(f"{metric} needs crops of at least {MS_SSIM_MIN_SIZE} pixels")
     if crop % 64 or final_crop % 64 or batch % anchors:
         raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
     console = Console(stderr=True)

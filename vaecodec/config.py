@@ -75,7 +75,8 @@ QUALITY_UNIT = 100
 QUALITY_MIN, QUALITY_MAX = 1, 100
 
 MS_SSIM_MIN_SIZE = 192
-"""Pixels a side that MS-SSIM wants: five scales with windows of 11 pixels need at least 161."""
+"""Pixels a side that MS-SSIM wants, also as a part of "eye": five scales with windows of 11 pixels need at least
+161."""
 
 Number = TypeVar("Number")
 
@@ -189,5 +190,5 @@ CONFIGS: dict[str, ModelConfig] = {
 }
 """`fast` can be trained on a CPU; `base`, eight times the work a pixel, asks for a GPU."""
 
-METRICS = ("mse", "ms-ssim")
+METRICS = ("mse", "ms-ssim", "eye")
 """Distortions that a model can be trained for."""

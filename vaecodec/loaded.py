@@ -54,7 +54,8 @@ class Loaded:
                     backend = "torch"  # only there others have gradients
                     if not all(importlib.util.find_spec(package) for package in ("torch", "pytorch_msssim")):
                         raise BackendError(
-                            "refining for MS-SSIM needs torch and pytorch-msssim: pip install 'vaecodec[train]'"
+                            f"refining for {self.model.config.metric} needs torch and pytorch-msssim: "
+                            "pip install 'vaecodec[train]'"
                         )
                 self._refiner = Refiner(self.model, self._nets_on(backend, self.model, threads))
             return self._refiner
