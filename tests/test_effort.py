@@ -111,8 +111,9 @@ def test_command_and_pillow_take_it(tmp_path: Path, photograph: np.ndarray) -> N
         image.save(io.BytesIO(), "VAEC", effort=0)
     assert CliRunner().invoke(group, ["encode", *paths, "-f", "--effort", "0"]).exit_code == 2
     folder = ["encode", str(tmp_path), "-o", str(tmp_path / "out"), "--effort", "2", "--jobs", "1"]
-    assert CliRunner().invoke(group, folder).exit_code == 0
-    assert (tmp_path / "out/a.vaec").read_bytes() == buffer.getvalue()
+    result = CliRunner().invoke(group, folder)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out/a.png.vaec").read_bytes() == buffer.getvalue()
 
 
 def test_ms_ssim_models_are_refined_for_ms_ssim(photograph: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz_images import LIMIT, ImageFuzzer
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 import vaecodec
 from vaecodec.errors import ImageError
@@ -114,6 +114,12 @@ def test_tiffs_are_right_or_refused() -> None:
     bytes_in_planes = bytes(range(48))
     picture = to_picture(_tiff(bytes_in_planes, _tiff_tags([8] * 3, 2, 48, planes=2)))
     assert np.array_equal(picture.rgb.transpose(2, 0, 1).ravel(), np.arange(48))
+    for orientation in range(1, 9):
+        for compression in (None, "tiff_lzw"):  # read by Pillow itself, and by libtiff
+            buffer = io.BytesIO()
+            Image.fromarray(SMALL).save(buffer, "TIFF", compression=compression, tiffinfo={0x0112: orientation})
+            expected = ImageOps.exif_transpose(Image.open(buffer))
+            assert np.array_equal(to_picture(buffer.getvalue()).rgb, np.asarray(expected)), orientation
     case = to_picture(str(CASES / "gray16_white_is_zero.tif"))
     assert np.corrcoef(case.rgb[:, :, 0].ravel(), SMALL[:, :, 1].ravel())[0, 1] > 0.999
 

@@ -73,6 +73,17 @@ def test_an_opaque_plane_costs_nothing() -> None:
     assert (codec.preview(data).alpha == 255).all()
 
 
+def test_keep_hidden_when_pillow_saves(tmp_path) -> None:
+    import vaecodec.pillow
+
+    assert vaecodec.pillow
+    sizes = []
+    for keep in (False, True):
+        Image.fromarray(_disc(HIDDEN["black"])).save(tmp_path / f"{keep}.vaec", keep_hidden=keep)
+        sizes.append((tmp_path / f"{keep}.vaec").stat().st_size)
+    assert sizes[0] < 0.6 * sizes[1]
+
+
 def test_keep_hidden_on_the_command_line(tmp_path) -> None:
     Image.fromarray(_disc(HIDDEN["black"])).save(tmp_path / "disc.png")
     sizes = []

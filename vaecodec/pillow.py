@@ -36,11 +36,12 @@ _UNLIMITED = 1 << 62
 _codecs: dict[Any, Codec] = {}
 
 
-def _codec(model: Any = None, effort: int = 1) -> Codec:
+def _codec(model: Any = None, effort: int = 1, keep_hidden: bool = False) -> Codec:
     """Models stay loaded."""
-    if (model, effort) not in _codecs:
-        _codecs[model, effort] = Codec(model, max_pixels=_UNLIMITED, effort=effort)
-    return _codecs[model, effort]
+    key = model, effort, bool(keep_hidden)
+    if key not in _codecs:
+        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, effort=effort, keep_hidden=key[2])
+    return _codecs[key]
 
 
 class VaecImageFile(ImageFile.ImageFile):
@@ -133,7 +134,7 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         picture.exif = _block(options, "exif", exif_of(image, EXIF_TAGS | {ExifTags.Base.Orientation}))
         picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
         picture.xmp = _block(options, "xmp", xmp_of(image))
-        codec = _codec(options.get("model"), options.get("effort", 1))
+        codec = _codec(options.get("model"), options.get("effort", 1), options.get("keep_hidden", False))
         fp.write(codec.encode_picture(picture, options.get("quality", 50)))
     except VaecodecError as error:
         raise OSError(str(error)) from error

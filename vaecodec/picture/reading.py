@@ -132,10 +132,10 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     check_pixels(*image.size, max_pixels)
     if getattr(image, "fp", True) is None and getattr(image, "tile", None):
         raise ImageError("the image is closed, or was verified: open it again")
-    source, orientation = Origin.of(image), orientation_of(image)
-    origin = origin_of(image, orientation)
+    source, origin = Origin.of(image), origin_of(image, orientation_of(image))
     image.load()
     check_pixels(*image.size, max_pixels)  # icons choose their size only now
+    orientation = orientation_of(image)  # of TIFF, which Pillow turns itself, there is none left
     metadata = metadata_of(image, orientation)
     samples = to_eight_bit(image, source, metadata.icc)
     picture = _from_array(np.asarray(_turned(samples.array, orientation)), max_pixels)

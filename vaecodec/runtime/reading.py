@@ -127,8 +127,10 @@ def _checked(header: dict[str, Any], data: bytes) -> RawModel:
     for name, tensor in tensors.items():
         if tensor.dtype == np.float16:
             limit = MAX_RATE if name.endswith("rate") else MAX_WEIGHT
-            if not (np.abs(tensor) <= limit).all():
-                raise ModelError(f"tensor {name} has values that are not finite or beyond {limit:g}")
+            if not np.isfinite(tensor).all():
+                raise ModelError(f"tensor {name} is not finite")
+            if np.abs(tensor).max(initial=0) > limit:
+                raise ModelError(f"tensor {name} has values beyond {limit:g}")
     for name in ("gain", "hyper_gain", "norm"):
         if name in tensors and np.abs(tensors[name].astype(np.int32)).max() > MAX_LOG2:
             raise ModelError(f"tensor {name} is out of range")
