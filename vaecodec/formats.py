@@ -12,8 +12,9 @@ PLUGINS = {"pillow_heif": ("pillow-heif", "register_heif_opener"), "pillow_jxl":
 PLUGIN_SUFFIXES = dict.fromkeys((".heic", ".heif", ".hif", ".heics", ".heifs"), "pillow_heif") | {".jxl": "pillow_jxl"}
 STUBS = {"BUFR", "GRIB", "HDF5", "WMF"}
 """What Pillow neither loads nor saves without code of its user."""
-FOREIGN = STUBS | {"EPS", "MPEG"}
-"""What Pillow does not load by itself: other programs would have to draw or decode it."""
+FOREIGN = STUBS | {"EPS", "MPEG", "VAEC"}
+"""What Pillow does not load by itself, other programs would have to draw or decode it; and what is coded already, which
+our own plugin makes it load."""
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _JXL_STARTS = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")
 

@@ -85,7 +85,7 @@ def resolution(dpi: Any) -> bytes | None:
     """An EXIF block that says no more than this (horizontal and vertical dots an inch); None where that is nothing."""
     try:
         across, down = (float(value) for value in dpi)
-        if not (1 <= across <= 100_000 and 1 <= down <= 100_000):
+        if not (1 < across <= 100_000 and 1 < down <= 100_000):  # 1 is what Pillow says of TIFFs without any
             return None
     except (TypeError, ValueError):
         return None
