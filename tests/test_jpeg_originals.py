@@ -85,6 +85,14 @@ def test_coefficients_are_kept_where_latents_take_more(
     assert np.array_equal(theirs if mode == "RGB" else np.dstack([theirs] * 3), decoded.rgb)
 
 
+def test_bytes_between_segments_are_no_part_of_the_file() -> None:
+    """libjpeg skips fill bytes and rubbish; so does the encoder, and what is kept has none."""
+    good = jpeg(quality=50)
+    for rubbish in (b"\xff" * 5, b"rubbish", b"\0\xff\0"):
+        assert plain_jpeg(good[:20] + rubbish + good[20:]).data == plain_jpeg(good).data
+    assert plain_jpeg(good[:20] + b"\xff\xd8" + good[20:]) is None
+
+
 def test_the_promise_of_64_bytes_holds_in_the_encoder(codec: vaecodec.Codec) -> None:
     hills = Image.open("examples/hills.png").convert("RGB").crop((0, 0, 256, 256))
     kept = 0

@@ -18,6 +18,7 @@ MAX_SCANS = 16
 JFIF = b"JFIF\0\1\1\0\0\1\0\1\0\0"
 """Version 1.1, no unit of resolution, no thumbnail."""
 RESTARTS = re.compile(rb"\xff[\xd0-\xd7]")
+MARKER = re.compile(rb"\xff[^\x00\xff]")
 SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
 """Within a scan a byte 255 stands before a 0 or a restart marker only."""
 
@@ -65,19 +66,17 @@ class Frame:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """From SOI to the first EOI; raises JpegError where they do not follow one another."""
+    """From SOI to the first EOI; what stands between segments is skipped, as libjpeg does. Raises JpegError."""
     if data[:2] != b"\xff\xd8":
         raise JpegError("no JPEG")
     yield Segment(SOI)
     at = 2
     while True:
-        start = at
-        while data[at : at + 1] == b"\xff":
-            at += 1
-        marker = data[at] if at < len(data) else 0
-        if at == start or marker in (0, SOI) or 0xD0 <= marker < 0xD8:
+        found = MARKER.search(data, at)
+        marker = data[found.end() - 1] if found else 0
+        if not found or marker == SOI or 0xD0 <= marker < 0xD8:
             raise JpegError("no marker where one must stand")
-        at += 1
+        at = found.end()
         if marker == EOI:
             yield Segment(EOI)
             return
