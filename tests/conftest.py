@@ -24,6 +24,25 @@ def picture_file(tmp_path: Path, picture: np.ndarray) -> Path:
     return path
 
 
+@pytest.fixture
+def folder(tmp_path: Path, picture: np.ndarray) -> Path:
+    """A folder with a.png and b.jpg."""
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(picture).save(tmp_path / "b.jpg")
+    return tmp_path
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Folders with images, two of one name, and what is none."""
+    root = tmp_path / "in"
+    for name in ("a.png", "b.JPG", "deep/c.webp", "deep/er/d.png", "deep/c.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generated_picture(60, 80, len(name))).save(root / name)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
 @pytest.fixture(scope="session")
 def photograph() -> np.ndarray:
     """A real photograph, from scikit-image: (512, 512, 3) uint8."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import manifest, vaecodec
 from make_golden import TINY
 from pictures import generated_picture
 from PIL import Image
@@ -16,25 +15,6 @@ from vaecodec.folders import Job, Task, Worker, make_plan, run_jobs, without_don
 from vaecodec.listing import unsafe
 
 ENCODE = Task("encode", ".vaec", 70, codec={"model": str(TINY)})
-
-
-def vaecodec(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "vaecodec", *map(str, arguments), "--model", str(TINY)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    root = tmp_path / "in"
-    for name in ("a.png", "b.JPG", "deep/c.webp", "deep/er/d.png", "deep/c.png"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generated_picture(60, 80, len(name))).save(root / name)
-    (root / "notes.txt").write_text("no image")
-    return root
-
-
-def manifest(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
 
 
 def test_urls(tree: Path) -> None:

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from make_golden import TINY
-from pictures import generated_picture
+from commands import manifest, vaecodec
 from PIL import Image
-
-
-def vaecodec(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "vaecodec", *map(str, arguments), "--model", str(TINY)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    root = tmp_path / "in"
-    for name in ("a.png", "b.JPG", "deep/c.webp", "deep/er/d.png", "deep/c.png"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generated_picture(60, 80, len(name))).save(root / name)
-    (root / "notes.txt").write_text("no image")
-    return root
-
-
-def manifest(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
 
 
 def test_there_and_back(tree: Path, tmp_path: Path) -> None:

@@ -11,39 +11,15 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
-from make_golden import TINY
-from PIL import Image
+from commands import FOREIGN, LONGER, STREAM, VAECODEC, refused, run
 
 from vaecodec import output
 from vaecodec.errors import VaecodecError
 from vaecodec.output import write_whole
 
-VAECODEC = [sys.executable, "-m", "vaecodec"]
-STREAM, LONGER, FOREIGN = b"VAEC one", b"VAEC another", b"\x89PNG a photograph"
 unix = pytest.mark.skipif(os.name != "posix", reason="of Unix")
 root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
-
-
-def run(*arguments: object, **options: object) -> subprocess.CompletedProcess:
-    options = {"capture_output": True, "timeout": 60} | options
-    model = [] if arguments[0] == "info" else ["--model", str(TINY)]
-    return subprocess.run([*VAECODEC, *map(str, arguments), *model], **options)
-
-
-def refused(*arguments: object, **options: object) -> str:
-    result = run(*arguments, **options)
-    message = result.stderr.decode()
-    assert (result.returncode, message.count("\n")) == (1, 1), message
-    return message
-
-
-@pytest.fixture
-def folder(tmp_path: Path, picture: np.ndarray) -> Path:
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    Image.fromarray(picture).save(tmp_path / "b.jpg")
-    return tmp_path
 
 
 @unix

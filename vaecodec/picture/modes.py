@@ -35,7 +35,7 @@ def eight_bit(samples: NDArray, largest: int = 65535) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Stored:
     """What an image says of its file before it is loaded, and not afterwards."""
 
     raw_mode: str
@@ -45,7 +45,7 @@ class Origin:
     """(H, W, 3): the lower halves of 16-bit samples whose transparent colour has 16 bits, too."""
 
     @classmethod
-    def of(cls, image: Image.Image) -> Origin:
+    def of(cls, image: Image.Image) -> Stored:
         tiles = list(getattr(image, "tile", ()) or ())
         arguments = tiles[0][3] if tiles and len(tiles[0]) > 3 else None
         parts = arguments if isinstance(arguments, tuple) else (arguments,)
@@ -69,14 +69,14 @@ def _low_bytes(image: Any) -> NDArray[np.uint8] | None:
         file.seek(at)
 
 
-def to_eight_bit(image: Image.Image, origin: Origin, icc: bytes | None) -> Samples:
+def to_eight_bit(image: Image.Image, stored: Stored, icc: bytes | None) -> Samples:
     """The samples of a loaded image; raises ImageError for those that cannot be shown in 8 bits."""
     _check_tiff(image)
     mode, space = image.mode, icc[16:20] if icc else b""
-    if mode.startswith("F") or mode.startswith("I;32") or origin.raw_mode.startswith(("I;32", "F;")):
+    if mode.startswith("F") or mode.startswith("I;32") or stored.raw_mode.startswith(("I;32", "F;")):
         raise ImageError(f"images with samples of mode {mode} beyond 16 bits are not supported: convert them first")
     if mode in ("1", "L") or mode.startswith("I"):
-        return _gray(image, origin, space == b"GRAY")
+        return _gray(image, stored, space == b"GRAY")
     if mode in ("LA", "La"):
         return Samples(np.asarray(image.convert("LA")), [], space == b"GRAY")
     if mode == "CMYK":
@@ -86,18 +86,18 @@ def to_eight_bit(image: Image.Image, origin: Origin, icc: bytes | None) -> Sampl
     level = image.info.get("transparency")
     if mode == "RGB" and isinstance(level, tuple) and len(level) == 3:
         rgb = np.asarray(image)
-        return Samples(np.dstack([rgb, _opaque(rgb, level, origin)]), notes, space == b"RGB ")
+        return Samples(np.dstack([rgb, _opaque(rgb, level, stored)]), notes, space == b"RGB ")
     target = "RGBA" if image.has_transparency_data else "RGB"
     return Samples(np.asarray(image.convert(target)), notes, space == b"RGB " and not notes)
 
 
-def _gray(image: Image.Image, origin: Origin, profile_fits: bool) -> Samples:
+def _gray(image: Image.Image, stored: Stored, profile_fits: bool) -> Samples:
     level, notes = image.info.get("transparency"), []
     deep = np.asarray(image.convert("L") if image.mode == "1" else image)
     if image.mode.startswith("I"):
         if deep.max(initial=0) > 65535 or deep.min(initial=0) < 0:
             raise ImageError(f"images with samples of mode {image.mode} beyond 16 bits are not supported")
-        gray, notes = eight_bit(deep, 4095 if origin.raw_mode == "I;12" else 65535), [SIXTEEN_BITS]
+        gray, notes = eight_bit(deep, 4095 if stored.raw_mode == "I;12" else 65535), [SIXTEEN_BITS]
         if _tag(image, PHOTOMETRIC) == 0:  # white is zero; Pillow inverts samples of up to 8 bits alone
             gray = 255 - gray
     else:
@@ -107,17 +107,17 @@ def _gray(image: Image.Image, origin: Origin, profile_fits: bool) -> Samples:
     if image.mode == "1":
         level = 255 * (level & 1 if level < 255 else 1)
     elif image.mode == "L":
-        level = (level & 255) * GRAY_STEP.get(origin.raw_mode, 1)
+        level = (level & 255) * GRAY_STEP.get(stored.raw_mode, 1)
     alpha = np.where(deep == level, 0, 255).astype(np.uint8)
     return Samples(np.dstack([gray, alpha]), notes, profile_fits)
 
 
-def _opaque(rgb: NDArray[np.uint8], level: tuple[int, ...], origin: Origin) -> NDArray[np.uint8]:
+def _opaque(rgb: NDArray[np.uint8], level: tuple[int, ...], stored: Stored) -> NDArray[np.uint8]:
     """255 where rgb (H, W, 3) is not of the colour that is transparent, which a PNG gives in 16 bits."""
-    if origin.sixteen_bit or max(level) > 255:
+    if stored.sixteen_bit or max(level) > 255:
         same = rgb == np.array(level) >> 8
-        if origin.low_bytes is not None:
-            same &= origin.low_bytes == np.array(level) & 255
+        if stored.low_bytes is not None:
+            same &= stored.low_bytes == np.array(level) & 255
     else:
         same = rgb == np.array(level)
     return np.where(same.all(2), 0, 255).astype(np.uint8)

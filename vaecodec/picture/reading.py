@@ -17,7 +17,7 @@ from vaecodec.files import Source, input_limit, is_buffer
 from vaecodec.formats import register_for
 from vaecodec.picture.exif import TURNS, orientation_of
 from vaecodec.picture.metadata import metadata_of
-from vaecodec.picture.modes import Origin, eight_bit, to_eight_bit
+from vaecodec.picture.modes import Stored, eight_bit, to_eight_bit
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.origin import origin_of
 from vaecodec.picture.picture import MAX_PIXELS, SIXTEEN_BITS, Picture, check_pixels
@@ -132,14 +132,14 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     check_pixels(*image.size, max_pixels)
     if getattr(image, "fp", True) is None and getattr(image, "tile", None):
         raise ImageError("the image is closed, or was verified: open it again")
-    source, origin = Origin.of(image), origin_of(image, orientation_of(image))
+    stored, origin = Stored.of(image), origin_of(image, orientation_of(image))
     image.load()
     check_pixels(*image.size, max_pixels)  # icons choose their size only now
     orientation = orientation_of(image)  # of TIFF, which Pillow turns itself, there is none left
     metadata = metadata_of(image, orientation)
-    samples = to_eight_bit(image, source, metadata.icc)
+    samples = to_eight_bit(image, stored, metadata.icc)
     picture = _from_array(np.asarray(_turned(samples.array, orientation)), max_pixels)
-    notes = [SIXTEEN_BITS] if source.sixteen_bit else []
+    notes = [SIXTEEN_BITS] if stored.sixteen_bit else []
     notes += [note for note in samples.notes + metadata.notes if note not in notes]
     picture.origin = origin
     picture.exif, picture.xmp = metadata.exif, metadata.xmp
