@@ -8,6 +8,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from vaecodec.bitstream.fields import Reader, varint
 from vaecodec.config import (
     HYPER_STRIDE,
     IDENTITY_BYTES,
@@ -132,15 +133,6 @@ class Container:
         return body
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _with_checksum(data: bytes) -> bytes:
     return data + zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little")
 
@@ -148,15 +140,15 @@ def _with_checksum(data: bytes) -> bytes:
 def write_container(header: Header, groups: list[Streams], sections: dict[Section, bytes]) -> bytes:
     """Bytes of a file; `groups` in raster order of the tiles."""
     flags = GRAY * header.gray | HAS_SECTIONS * bool(sections) | TILED * (header.tile_log2 is not None)
-    parts = [MAGIC, bytes([header.version, flags]), _varint(header.width), _varint(header.height)]
+    parts = [MAGIC, bytes([header.version, flags]), varint(header.width), varint(header.height)]
     parts += [header.quality.to_bytes(2, "little"), header.model]
     if header.tile_log2 is not None:
         parts.append(bytes([header.tile_log2]))
     if sections:
-        parts.append(_varint(len(sections)))
-        parts += [bytes([kind]) + _varint(len(payload)) for kind, payload in sections.items()]
+        parts.append(varint(len(sections)))
+        parts += [bytes([kind]) + varint(len(payload)) for kind, payload in sections.items()]
     for streams in groups:
-        parts += [_varint(len(stream) // 4) for stream in streams]
+        parts += [varint(len(stream) // 4) for stream in streams]
     if not flags & (HAS_SECTIONS | TILED) and groups:
         # A plain file saves the second length and a checksum: one covers all of it.
         (streams,) = groups
@@ -165,45 +157,13 @@ def write_container(header: Header, groups: list[Streams], sections: dict[Sectio
     return b"".join(_with_checksum(part) for part in (b"".join(parts), *payloads))
 
 
-class _Reader:
-    """Reads header fields one after another; every shortage is a FormatError."""
-
-    def __init__(self, source: Source) -> None:
-        self._source, self.at = source, 0
-        self._buffer, self._start = b"", 0
-
-    def take(self, count: int) -> bytes:
-        if self.at + count > self._start + len(self._buffer):
-            self._buffer, self._start = self._source.read(self.at, max(count, 4096)), self.at
-        data = self._buffer[self.at - self._start : self.at - self._start + count]
-        if len(data) < count:
-            raise FormatError("the file is truncated within its header")
-        self.at += count
-        return data
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def varint(self, limit: int) -> int:
-        """A little-endian base-128 number in its shortest form, at most `limit`."""
-        value, shift = 0, 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if value > limit or shift > 35 or (byte == 0 and shift > 7):
-                raise FormatError("a number in the file is out of range")
-            if byte < 0x80:
-                return value
-
-
 def read_container(source: Source, max_pixels: int, partial: bool = False) -> Container:
     """Parse and check the header; raises FormatError if it is foreign, of another version, truncated or damaged, or
     if the image has more than `max_pixels`.
 
     `partial`: the end of the file may be missing or wrong, as when a damaged file is salvaged.
     """
-    reader = _Reader(source)
+    reader = Reader(source)
     start = source.read(0, len(MAGIC) + 1)
     if not start:
         raise FormatError("the file is empty")
@@ -271,7 +231,7 @@ def _longest_group(header: Header) -> int:
     return 5 * MAX_CHANNELS * (height * width + hyper) + 64
 
 
-def _read_header(reader: _Reader, version: int, flags: int, max_pixels: int) -> Header:
+def _read_header(reader: Reader, version: int, flags: int, max_pixels: int) -> Header:
     if flags & ~(GRAY | HAS_SECTIONS | (TILED if version == VERSION else 0)):
         raise FormatError("the file uses features that this version does not know")
     width, height = reader.varint(MAX_SIDE), reader.varint(MAX_SIDE)
@@ -287,7 +247,7 @@ def _read_header(reader: _Reader, version: int, flags: int, max_pixels: int) -> 
     return Header(width, height, quality, model, bool(flags & GRAY), tile, version)
 
 
-def _read_section_table(reader: _Reader) -> list[tuple[Section | None, int]]:
+def _read_section_table(reader: Reader) -> list[tuple[Section | None, int]]:
     """Type (None: to be skipped) and size of each section."""
     table: list[tuple[Section | None, int]] = []
     seen = set()

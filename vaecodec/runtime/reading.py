@@ -127,9 +127,11 @@ def _checked(header: dict[str, Any], data: bytes) -> RawModel:
     for name, tensor in tensors.items():
         if tensor.dtype == np.float16:
             limit = MAX_RATE if name.endswith("rate") else MAX_WEIGHT
-            if not np.isfinite(tensor).all():
+            # Without their signs, the bits of floats are in the order of the numbers: ten times as quick to compare.
+            largest = np.uint16((tensor.view(np.uint16) & 0x7FFF).max(initial=0)).view(np.float16)
+            if not np.isfinite(largest):
                 raise ModelError(f"tensor {name} is not finite")
-            if np.abs(tensor).max(initial=0) > limit:
+            if largest > limit:
                 raise ModelError(f"tensor {name} has values beyond {limit:g}")
     for name in ("gain", "hyper_gain", "norm"):
         if name in tensors and np.abs(tensors[name].astype(np.int32)).max() > MAX_LOG2:
