@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +51,44 @@ def ssimulacra2(a: Pixels, b: Pixels) -> float:
     return float(compute_ssimulacra2(*files))
 
 
-METRICS = {"psnr": psnr, "psnr-y": psnr_y, "ms-ssim": ms_ssim, "ssimulacra2": ssimulacra2}
-LABELS = {"psnr": "PSNR (RGB), dB", "psnr-y": "PSNR (Y), dB", "ms-ssim": "MS-SSIM, dB", "ssimulacra2": "SSIMULACRA 2"}
+def _judge(name: str, a: Pixels, b: Pixels) -> float:
+    """A measure of the package piq, in dB as MS-SSIM: no model here was trained on any of them."""
+    import piq
+    import torch
+
+    x, y = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255 for image in (a, b))
+    value = float(getattr(piq, name)(y, x, data_range=1.0))
+    return ssim_decibel(1 - value if name == "gmsd" else value)  # gradient magnitude deviates: 0 is the best
+
+
+JUDGES = {"haarpsi": "haarpsi", "vsi": "vsi", "fsim": "fsim", "gmsd": "gmsd", "dss": "dss", "vifp": "vif_p"}
+"""Their names here and in piq."""
+
+METRICS: dict[str, Callable[[Pixels, Pixels], float]] = {
+    "ssimulacra2": ssimulacra2,
+    "ms-ssim": ms_ssim,
+    "psnr": psnr,
+    "psnr-y": psnr_y,
+    **{name: partial(_judge, called) for name, called in JUDGES.items()},
+}
+LABELS = {
+    "ssimulacra2": "SSIMULACRA 2",
+    "ms-ssim": "MS-SSIM, dB",
+    "psnr": "PSNR (RGB), dB",
+    "psnr-y": "PSNR (Y), dB",
+    "haarpsi": "HaarPSI, dB",
+    "vsi": "VSI, dB",
+    "fsim": "FSIM, dB",
+    "gmsd": "GMSD, dB",
+    "dss": "DSS, dB",
+    "vifp": "VIFp, dB",
+}
+"""In the order in which tables show them: what people see comes first."""
 
 
 def missing(metric: str) -> str | None:
     """Why a metric cannot be computed here, or None."""
-    package = {"ms-ssim": "pytorch_msssim", "ssimulacra2": "ssimulacra2"}.get(metric)
+    package = {"ms-ssim": "pytorch_msssim", "ssimulacra2": "ssimulacra2", **dict.fromkeys(JUDGES, "piq")}.get(metric)
     if package:
         try:
             __import__(package)

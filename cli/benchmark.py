@@ -44,7 +44,12 @@ def benchmark() -> None:
 )
 @click.option("--dataset", type=click.Choice(["kodak"]), help="Instead of DIR: fetched when first needed.")
 @click.option("--codecs", "wanted", help="Names, with commas.  [default: all that are installed]")
-@click.option("--metrics", default="psnr,ms-ssim", show_default=True, help="psnr, psnr-y, ms-ssim, ssimulacra2.")
+@click.option(
+    "--metrics",
+    default="ssimulacra2,ms-ssim,psnr",
+    show_default=True,
+    help="ssimulacra2, ms-ssim, psnr, psnr-y; of piq: haarpsi, vsi, fsim, gmsd, dss, vifp.",
+)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
 @click.option("--anchor", help="One of the codecs, which BD-rates refer to.  [default: jpeg]")
 @click.option("--limit", type=click.IntRange(1), help="Only the first images.")

@@ -97,7 +97,7 @@ def train(
             raise VaecodecError(f"{init} cannot become {config}, whose sizes are others: leave out --config")
     model_config = CONFIGS[config or "fast"] if config or not model else model.config
     name = model_config.name.removesuffix(f"-{model_config.metric}") + (f"-{metric}" if metric != "mse" else "")
-    model_config = dataclasses.replace(model_config, name=name)
+    model_config = dataclasses.replace(model_config, name=name, trained_for=metric)
     anchors = model_config.anchors
     if metric != "mse" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
         raise VaecodecError(f"{metric} needs crops of at least {MS_SSIM_MIN_SIZE} pixels")

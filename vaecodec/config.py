@@ -74,6 +74,10 @@ QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""
 QUALITY_MIN, QUALITY_MAX = 1, 100
 
+IGNORED = ("encoder_", "trained_")
+"""How names of fields of a configuration begin that only encoders and trainers need: readers pass over those that they
+do not know."""
+
 MS_SSIM_MIN_SIZE = 192
 """Pixels a side that MS-SSIM wants, also as a part of "eye": five scales with windows of 11 pixels need at least
 161."""
@@ -105,6 +109,8 @@ class ModelConfig:
     """Whether linear 16x16 transforms lead around the residual blocks, for the detail that these do not let through."""
     expansion: int = 2
     """Hidden channels of the feed-forward layers of the transform blocks, in multiples of `channels`."""
+    trained_for: str = ""
+    """Distortion of the training, one of METRICS or of a later version's; of older model files (""), see `metric`."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -112,15 +118,17 @@ class ModelConfig:
             if type(value) is int and not 1 <= value <= MAX_CHANNELS:
                 raise ModelError(f"model configuration: {field.name} = {value} is out of range")
         finite = math.isfinite(self.lambda_min) and math.isfinite(self.lambda_max)
-        if not finite or len(self.name) > 100 or not self.name.isprintable():
+        names = self.name, self.trained_for
+        if not finite or not all(len(name) <= 100 and name.isprintable() for name in names):
             raise ModelError("model configuration: a name or a lambda is out of range")
         if self.latents % STEPS or self.anchors < 2 or not 0 < self.lambda_min < self.lambda_max:
             raise ModelError("model configuration: inconsistent sizes")
 
     @property
     def metric(self) -> str:
-        """The distortion that the model is trained for, one of METRICS: its name ends with it, but for mse."""
-        return next((metric for metric in METRICS if self.name.endswith(f"-{metric}")), "mse")
+        """The distortion that the model is trained for. Before files said so, names ended with it, but for mse."""
+        by_name = next((metric for metric in METRICS if self.name.endswith(f"-{metric}")), "mse")
+        return self.trained_for or by_name
 
     @property
     def lambdas(self) -> list[float]:
@@ -158,15 +166,24 @@ class ModelConfig:
         }
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        values = dataclasses.asdict(self)
+        if not self.trained_for:
+            del values["trained_for"]  # the slim files of older models must not change
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
-        """Read `to_json` output; raises ModelError on anything else."""
+        """Read `to_json` output; raises ModelError on anything else.
+
+        Fields of later versions whose names begin with one of IGNORED say nothing that decoding needs.
+        """
         try:
             values = json.loads(text)
             types = {f.name: type(getattr(cls(), f.name)) for f in dataclasses.fields(cls)}
-            if not isinstance(values, dict) or values.keys() - types.keys():
+            if not isinstance(values, dict):
+                raise ValueError
+            values = {name: value for name, value in values.items() if name in types or not name.startswith(IGNORED)}
+            if values.keys() - types.keys():
                 raise ValueError
             if any(type(value) is not types[name] for name, value in values.items()):
                 raise ValueError
