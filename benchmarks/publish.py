@@ -11,7 +11,6 @@ Text between `<!-- NAME -->` and `<!-- end NAME -->` is made from benchmarks/res
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from functools import partial
@@ -19,35 +18,37 @@ from pathlib import Path
 
 from vaecodec.benchmarks import plots
 from vaecodec.benchmarks.bd import bd_rate
+from vaecodec.benchmarks.eye_tables import against_avif, judged, meaning, table, worst_image
+from vaecodec.benchmarks.result_tables import (
+    RESULTS,
+    load,
+    results_devices,
+    results_effort,
+    results_integrations,
+    results_large,
+    results_tiling,
+    results_torture,
+    startup_workers,
+    training_ladder,
+)
 from vaecodec.benchmarks.results import curve_of
 from vaecodec.runtime.store import load_model, shipped_models
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks/results"
-MODEL = "fast"
+MODEL = "eye"
 OURS = f"vaecodec-{MODEL}"
 LABELS = {
     "jpeg-444": "JPEG 4:4:4", "jpeg-moz": "MozJPEG lossless", "jxl": "JPEG XL e7", "jpeg2000": "JPEG 2000",
     "webp": "WebP m6", "heic": "HEIC", "avif": "AVIF s6", "avif-444": "AVIF 4:4:4", **{f"vaecodec-{name}": f"vaecodec {name}" for name in shipped_models()},
-    "vaecodec-fast@3": "vaecodec fast, effort 3",
 }  # fmt: skip
 
 
-def load(name: str) -> dict | list:
-    return json.loads((RESULTS / name).read_text())
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(line) + " |" for line in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
-
-
 def bd_table(kodak: dict) -> str:
-    """BD-rates of all codecs in PSNR and MS-SSIM."""
+    """BD-rates of all codecs by each metric."""
     codecs = [name for name in LABELS if name in kodak["codecs"]]
     rows = [
         [label, *(f"{kodak['codecs'][codec]['bd'][metric]['rate_percent']:+.1f}" for codec in codecs)]
-        for metric, label in (("psnr", "RGB PSNR"), ("ms-ssim", "MS-SSIM"))
+        for metric, label in (("ssimulacra2", "SSIMULACRA 2"), ("ms-ssim", "MS-SSIM"), ("psnr", "RGB PSNR"))
     ]
     return table(["BD-rate on Kodak against JPEG, %", *(LABELS[codec] for codec in codecs)], rows)
 
@@ -75,6 +76,8 @@ def readme_results() -> str:
     setup = kodak["setup"]
     return f"""Measured on {setup["cores"]} cores of an {setup["cpu"]}, the shipped model `{MODEL}` ({model.path.stat().st_size / 1e6:.1f} MB, \
 {model.parameters / 1e6:.1f} M parameters, [model card](models/{MODEL}.md)):
+
+{against_avif(kodak, LABELS)}
 
 {bd_table(kodak)}
 
@@ -104,17 +107,30 @@ def card_kodak(name: str) -> str:
     narrow = bd_rate(anchor, curve_of(ours, "psnr"), (0.1, 1.5))
     low, high = bd["psnr"]["rate_interval"]
     points = "; ".join(
-        f"{p['bpp']:.3f} bpp, {p['psnr']:.1f} dB at quality {p['quality']:g}"
+        f"{p['bpp']:.3f} bpp, SSIMULACRA 2 of {p['ssimulacra2']:.0f}, {p['psnr']:.1f} dB at quality {p['quality']:g}"
         for p in ours
         if p["quality"] in (1, 25, 50, 75, 100)
     )
-    rate, similar = bd["psnr"]["rate_percent"], bd["ms-ssim"]["rate_percent"]
+    rate, similar, seen = (bd[metric]["rate_percent"] for metric in ("psnr", "ms-ssim", "ssimulacra2"))
     return f"""Kodak, 24 images, real file bytes, decoded 8-bit pixels (`benchmarks/results/kodak`), against JPEG as Pillow
 writes it with `optimize=True, subsampling="4:2:0"`, qualities 5 to 95: **BD-rate {rate:+.1f} %** in RGB PSNR over the
 common range (95 % interval over images {low:+.1f} to {high:+.1f}; {narrow:+.1f} % from 0.1 to 1.5 bpp of JPEG), **{similar:+.1f} %** in
-MS-SSIM. {points}.
+MS-SSIM, **{seen:+.1f} %** in SSIMULACRA 2. {points}.
 
-{bd_table(kodak)}"""
+{bd_table(kodak)}
+
+{against_avif(kodak, LABELS)}
+
+{worst_image(kodak, f"vaecodec-{name}")}
+
+By measures that no model here was trained on:
+
+{judged(load("judges/results.json"), LABELS)}
+
+What each quality means, on whole validation pictures (`models/quality.json`): means, and from the tenth to the ninetieth
+percentile of the pictures.
+
+{meaning(name)}"""
 
 
 def card_results(name: str) -> str:
@@ -139,100 +155,6 @@ image (`monotone.json`). Real bytes are within {worst:.2f} % of the estimate on 
 Validation split (32 centre crops of 256x256, plain rounding), one line an anchor:
 
 {validation}"""
-
-
-def results_large() -> str:
-    head = ["megapixels", "encode", "decode", "region", "1/8 preview", "memory to encode / decode"]
-    tasks = {"encode": 1, "decode": 1, "region": 2, "preview": 1}  # and the digits of their seconds
-    rows = [
-        [
-            f"{r['megapixels']:g}",
-            *(f"{r[task]['seconds']:.{digits}f} s" for task, digits in tasks.items()),
-            f"{r['encode']['peak_mib']} / {r['decode']['peak_mib']} MiB",
-        ]
-        for r in load("large.json")
-    ]
-    return table(head, rows)
-
-
-def results_tiling() -> str:
-    rows = []
-    for tile, entry in load("tiling.json").items():
-        if tile != "curves":
-            changes = entry["seam_psnr_change_db"].values()
-            rows.append([tile, f"{entry['bd_rate_percent']:+.2f} %", f"{min(changes):+.3f} to {max(changes):+.3f} dB"])
-    return table(["tile", "BD-rate", "PSNR at the borders"], rows)
-
-
-def results_effort() -> str:
-    effort = load("effort.json")
-    rows = [
-        [
-            str(row["effort"]),
-            str(row["steps"]),
-            *(f"{row[part]:+.1f} %" for part in ("bd_rate_percent", "low", "high")),
-            f"{row['encode_time_ratio']:.0f}",
-            f"{row['seconds_a_megapixel']:.1f} s",
-        ]
-        for row in effort["rows"]
-    ]
-    head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time, in times of effort 1", "a megapixel"]
-    return (
-        f"Model {effort['model']}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n{table(head, rows)}"
-    )
-
-
-def results_integrations() -> str:
-    tests = {"Pillow:": "test_pillow", "folder": "test_folders", "preview": "test_tiles"}
-    rows = []
-    for name, entry in load("integrations.json").items():
-        test = next((test for start, test in tests.items() if name.startswith(start)), "test_pipelines")
-        ours, plain = entry["seconds"], entry["plain_seconds"]
-        rows.append(
-            [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
-        )
-    return table(["integration", "test", "takes", "the plain call", "ratio"], rows)
-
-
-def results_devices() -> str:
-    if not (RESULTS / "devices.json").exists():
-        return "Not measured on the shipped weights yet."
-    devices = load("devices.json")
-    rows = [
-        [name, *(f"{rate[task]:.2f}" if rate else "not measured" for task in ("encode", "decode"))]
-        for name, rate in devices["megapixels_a_second"].items()
-    ]
-    return table([f"{devices['image']}, megapixels a second", "encode", "decode"], rows)
-
-
-def startup_workers() -> str:
-    if not (RESULTS / "workers.json").exists():
-        return "Not measured on the shipped weights yet."
-    workers = load("workers.json")
-    rows = [[str(workers["images"]), *(f"{workers['seconds'][n]:.2f} s" for n in "12"), f"{workers['ratio']:.2f}"]]
-    return table(["images of 768x512", "`--jobs 1`", "`--jobs 2`", "ratio"], rows)
-
-
-def results_torture() -> str:
-    images = load("torture.json")["images"]
-    budgets = sorted({budget for row in images.values() for budget in row}, key=float)
-
-    def cell(pair: list | None) -> str:
-        return "" if pair is None else f"{'-' if pair[0] is None else f'{pair[0]:.1f}'} / {pair[1]:.1f}"
-
-    rows = [[name.replace("_", " "), *(cell(row.get(budget)) for budget in budgets)] for name, row in images.items()]
-    return table(["image", *(f"{budget} bpp" for budget in budgets)], rows)
-
-
-def training_ladder() -> str:
-    ladder = load("ladder.json")
-    rows = []
-    for row in ladder["rows"]:
-        rates = ("" if rate is None else f"{rate:+.2f}" for rate in row["bd_rate"].values())
-        rows.append([row["part"], row["name"], row["what"], str(row["steps"]), *rates])
-    return f"""{ladder["minutes"]:g} minutes of one thread a row; BD-rate (%) over all eight rates, the lower and the upper four.
-
-{table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
 
 
 SECTIONS = {
@@ -266,7 +188,7 @@ def published(text: str, sections: dict) -> str:
 
 def draw() -> None:
     """rd_METRIC.png and .svg of Kodak, the first of which README.md shows."""
-    for metric in ("psnr", "ms-ssim"):
+    for metric in ("ssimulacra2", "ms-ssim", "psnr"):
         plots.rate_distortion(load("kodak/results.json"), metric, RESULTS / "kodak")
 
 

@@ -22,6 +22,7 @@ from vaecodec.cli.options import (
     progress_bar,
     say,
     summary,
+    tune_option,
     write_target,
 )
 from vaecodec.codec import Codec
@@ -44,10 +45,9 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     "-q",
     "--quality",
     type=click.FloatRange(1, 100),
-    default=50,
-    show_default=True,
-    help="From 1 (smallest) to 100 (best); fractions are allowed.",
+    help="From 1 (smallest) to 100 (best); fractions are allowed.  [default: high, the model's own]",
 )
+@tune_option
 @click.option(
     "--tile",
     type=click.Choice(list(TILES)),
@@ -60,8 +60,8 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.IntRange(MIN_EFFORT, MAX_EFFORT),
     default=MIN_EFFORT,
     show_default=True,
-    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow. Models for "
-    "MS-SSIM need torch for it.",
+    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow. All but "
+    "--tune psnr need torch for it.",
 )
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
@@ -72,7 +72,8 @@ def encode(
     source: str,
     target: str | None,
     rest: tuple[str, ...],
-    quality: float,
+    quality: float | None,
+    tune: str | None,
     tile: str,
     effort: int,
     output: str | None,
@@ -96,10 +97,12 @@ def encode(
     and .vaec: a.png.vaec. Both may be URLs (s3://bucket/folder).
     """
     target = one_input(rest, target, output)
+    if model is not None and tune is not None:
+        raise click.UsageError("--tune is another name for a shipped --model: give one of them.")
     if is_folder(source):
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
-        options |= {"effort": effort, "keep_hidden": keep_hidden}
+        options |= {"effort": effort, "keep_hidden": keep_hidden, "tune": tune}
         run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
         return
     target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
@@ -108,7 +111,16 @@ def encode(
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
     codec = Codec(
-        model, backend, device, threads, max_pixels, max_metadata, TILES[tile], effort=effort, keep_hidden=keep_hidden
+        model,
+        backend,
+        device,
+        threads,
+        max_pixels,
+        max_metadata,
+        TILES[tile],
+        effort=effort,
+        keep_hidden=keep_hidden,
+        tune=tune,
     )
     with naming(source), progress_bar(quiet, "encoding") as progress:
         data = codec.encode_picture(picture, quality, progress)

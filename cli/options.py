@@ -18,6 +18,7 @@ from vaecodec.naming import with_dot
 from vaecodec.output import Found, check_free, look_at, write_whole
 from vaecodec.picture import MAX_PIXELS, Picture
 from vaecodec.runtime import BACKENDS
+from vaecodec.runtime.defaults import TUNES
 from vaecodec.storage import local_path
 
 pixels_option = click.option(
@@ -60,6 +61,11 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
+tune_option = click.option(
+    "--tune",
+    type=click.Choice(list(TUNES)),
+    help="What to encode for: what people see (eye, the default), squared error or MS-SSIM. Another name for --model.",
+)
 metadata_option = click.option(
     "--max-metadata",
     type=click.IntRange(0),

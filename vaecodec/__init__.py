@@ -45,13 +45,19 @@ def __getattr__(name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _codec(model: str | Path | None, effort: int) -> Codec:
-    return __getattr__("Codec")(model, effort=effort)
+def _codec(model: str | Path | None, effort: int, tune: str | None = None) -> Codec:
+    return __getattr__("Codec")(model, effort=effort, tune=tune)
 
 
-def encode(image: Any, quality: float = 50, model: str | Path | None = None, effort: int = 1) -> bytes:
+def encode(
+    image: Any,
+    quality: float | None = None,
+    model: str | Path | None = None,
+    effort: int = 1,
+    tune: str | None = None,
+) -> bytes:
     """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode."""
-    return _codec(model, effort).encode(image, quality)
+    return _codec(model, effort, tune).encode(image, quality)
 
 
 def decode(source: Any, model: str | Path | None = None) -> Image.Image:

@@ -35,6 +35,7 @@ from vaecodec.picture.hidden import fill_hidden
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.runtime import BACKENDS
+from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
 from vaecodec.sections import attach, attach_jpeg, keep_if_smaller, read_kept, sections_of, write_kept
 from vaecodec.tiles import TILE_LOG2, choose_tile
@@ -47,14 +48,15 @@ Progress = Callable[[float], None]
 class Codec:
     """Encodes and decodes images; models are loaded when first needed and kept. Threads may share one Codec.
 
-    model: name of a shipped model, or path or URL of a model file, for encoding (default: fast) and for decoding
-    streams of it; streams of other shipped models are decoded with the model that they name. backend: "onnx" or
+    model: name of a shipped model, or path or URL of a model file, for encoding (default: eye) and for decoding
+    streams of it; streams of other shipped models are decoded with the model that they name. tune: in place of model
+    what to encode for: "eye" (what people see), "psnr" or "ms-ssim". backend: "onnx" or
     "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
     and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
     fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
-    of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; models for MS-SSIM
-    need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees; else smooth ones
-    take their place.
+    of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; all models but
+    those for psnr need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees;
+    else smooth ones take their place.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Codec:
         keep: bool = True,
         effort: int = 1,
         keep_hidden: bool = False,
+        tune: str | None = None,
     ) -> None:
+        model = tuned_model(model, tune)
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
@@ -104,27 +108,29 @@ class Codec:
 
     # Encoding ---------------------------------------------------------------------------------------------------
 
-    def encode(self, image: Any, quality: float = 50) -> bytes:
+    def encode(self, image: Any, quality: float | None = None) -> bytes:
         """Image -> bytes of a .vaec file.
 
         image: PIL image, numpy array (H, W[, C]) uint8, torch tensor ([C,] H, W), path or bytes of an image file.
-        quality: 1 (smallest) to 100 (best), fractions allowed. Raises VaecodecError.
+        quality: 1 (smallest) to 100 (best), fractions allowed; None: the model's own default, SSIMULACRA 2 of about 70
+        on photographs. Raises VaecodecError.
         """
         return self.encode_picture(to_picture(image, self.max_pixels), quality)
 
-    def encode_picture(self, picture: Picture, quality: float = 50, progress: Progress | None = None) -> bytes:
+    def encode_picture(self, picture: Picture, quality: float | None = None, progress: Progress | None = None) -> bytes:
         (data,) = self.encode_pictures([picture], quality, progress)
         return data
 
     def encode_pictures(
-        self, pictures: Sequence[Picture], quality: float = 50, progress: Progress | None = None
+        self, pictures: Sequence[Picture], quality: float | None = None, progress: Progress | None = None
     ) -> list[bytes]:
         """Pictures of equal size, in one pass through the nets."""
         self.model.require_encoder()
         sections = [sections_of(picture, self.max_metadata) for picture in pictures]
         width, height = pictures[0].width, pictures[0].height
         tile = choose_tile(width, height, self.tile_log2)
-        header = Header(width, height, quality_units(quality), self.model.identity, tile_log2=tile)
+        units = quality_units(self.model.default_quality if quality is None else quality)
+        header = Header(width, height, units, self.model.identity, tile_log2=tile)
         coder = self._coder(self.model, header.quality, len(header.grid))
         coded = [p.rgb if self.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
         rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
@@ -150,7 +156,7 @@ class Codec:
             return write_kept(header, kept, picture, sections)
         return write_container(header, groups, sections)
 
-    def encode_batch(self, images: Iterable[Any], quality: float = 50) -> list[bytes]:
+    def encode_batch(self, images: Iterable[Any], quality: float | None = None) -> list[bytes]:
         """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
         the nets together, some at a time, on all cores side by side.
 

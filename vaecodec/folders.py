@@ -33,7 +33,7 @@ class Task:
 
     kind: str
     suffix: str
-    quality: float = 50
+    quality: float | None = None
     force: bool = False
     codec: dict[str, Any] = field(default_factory=dict)
 

@@ -7,7 +7,8 @@ import importlib.util
 import threading
 from pathlib import Path
 
-from vaecodec.errors import BackendError, ModelError
+from vaecodec.config import METRICS
+from vaecodec.errors import BackendError
 from vaecodec.refine import Refiner
 from vaecodec.runtime import load_nets
 from vaecodec.runtime.nets import Nets
@@ -15,7 +16,7 @@ from vaecodec.runtime.store import ModelFile, load_model, load_model_for
 
 
 class Loaded:
-    """`name`: of the model to encode with, and to decode with unless it is None: then files say what they need."""
+    """`name`: of the model to encode with (None: the default), which also decodes what it wrote."""
 
     def __init__(self, name: str | Path | None, backend: str | None, device: str | None) -> None:
         self._name, self._backend = name, (backend, device)
@@ -30,13 +31,11 @@ class Loaded:
         return load_model(self._name)
 
     def model_for(self, identity: bytes) -> ModelFile:
-        """The model that a file names; raises ModelError where it is not here or not the one that is wanted."""
+        """The model that a file names; raises ModelError where it is neither here nor the one to encode with."""
         if identity in self._models:
             return self._models[identity]
-        if self._name is not None:
-            if self.model.identity == identity:
-                return self.model
-            raise ModelError(f"the file was written with model {identity.hex()}, not {self.model.identity.hex()}")
+        if self._name is not None and self.model.identity == identity:
+            return self.model
         return load_model_for(identity)
 
     def nets(self, model: ModelFile, threads: int | None) -> Nets:
@@ -49,13 +48,15 @@ class Loaded:
         """What refines the latents of the model to encode with; raises BackendError where it needs what is not here."""
         with self._lock:
             if self._refiner is None:
-                backend = self._backend[0]
-                if self.model.config.metric != "mse":
+                backend, metric = self._backend[0], self.model.config.metric
+                if metric not in METRICS:
+                    raise BackendError(f"refining for {metric} is unknown to this version of vaecodec")
+                if metric != "mse":
                     backend = "torch"  # only there others have gradients
                     if not all(importlib.util.find_spec(package) for package in ("torch", "pytorch_msssim")):
                         raise BackendError(
-                            f"refining for {self.model.config.metric} needs torch and pytorch-msssim: "
-                            "pip install 'vaecodec[train]'"
+                            f"refining with model {self.model.name} needs torch and pytorch-msssim: "
+                            "pip install 'vaecodec[torch]', or encode with model fast"
                         )
                 self._refiner = Refiner(self.model, self._nets_on(backend, self.model, threads))
             return self._refiner

@@ -7,8 +7,9 @@
     Image.open("photo.vaec").thumbnail((200, 200))
 
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
-thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100, default 50),
-effort (1 to 9, default 1), model (name or path), exif, icc_profile, xmp (default: those of the image; None: without).
+thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100; default: the
+model's own), effort (1 to 9, default 1), model (name or path) or tune ("eye", "psnr", "ms-ssim"), exif, icc_profile,
+xmp (default: those of the image; None: without).
 As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way. And
 as everywhere, Pillow opens the file itself: `save` empties what is there, whatever it is, before a plugin is asked.
 """
@@ -36,11 +37,11 @@ _UNLIMITED = 1 << 62
 _codecs: dict[Any, Codec] = {}
 
 
-def _codec(model: Any = None, effort: int = 1, keep_hidden: bool = False) -> Codec:
+def _codec(model: Any = None, effort: int = 1, keep_hidden: bool = False, tune: str | None = None) -> Codec:
     """Models stay loaded."""
-    key = model, effort, bool(keep_hidden)
+    key = model, effort, bool(keep_hidden), tune
     if key not in _codecs:
-        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, effort=effort, keep_hidden=key[2])
+        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, effort=effort, keep_hidden=key[2], tune=tune)
     return _codecs[key]
 
 
@@ -134,8 +135,9 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         picture.exif = _block(options, "exif", exif_of(image, EXIF_TAGS | {ExifTags.Base.Orientation}))
         picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
         picture.xmp = _block(options, "xmp", xmp_of(image))
-        codec = _codec(options.get("model"), options.get("effort", 1), options.get("keep_hidden", False))
-        fp.write(codec.encode_picture(picture, options.get("quality", 50)))
+        keep_hidden = options.get("keep_hidden", False)
+        codec = _codec(options.get("model"), options.get("effort", 1), keep_hidden, options.get("tune"))
+        fp.write(codec.encode_picture(picture, options.get("quality")))
     except VaecodecError as error:
         raise OSError(str(error)) from error
 

@@ -27,6 +27,7 @@ from vaecodec.formats import can_write
 from vaecodec.naming import SUFFIX, with_dot
 from vaecodec.output import remove_partials
 from vaecodec.rate import quality_units
+from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import load_model
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url
@@ -56,7 +57,7 @@ DEATHS = 3
 def encode_dataset(
     source: str | Path,
     target: str | Path,
-    quality: float = 50,
+    quality: float | None = None,
     *,
     actors: int | tuple[int, int] | None = None,
     cpus: float = 1,
@@ -66,7 +67,8 @@ def encode_dataset(
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
-    source, target: folders or URLs of fsspec that every machine sees. actors: how many, or how many at first and at
+    source, target: folders or URLs of fsspec that every machine sees. quality: 1 to 100, None: the model's own default.
+    actors: how many, or how many at first and at
     most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
     they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
     images whose output exists; without it .vaec files are overwritten, never others. codec: arguments of Codec.
@@ -76,7 +78,8 @@ def encode_dataset(
     workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
     listed or has no images, or if Ray itself fails; then what was written stays, and the same call goes on.
     """
-    quality_units(quality)  # a wrong one is an error here, not one of every image
+    if quality is not None:
+        quality_units(quality)  # a wrong one is an error here, not one of every image
     task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
     return _run(task, source, target, actors, cpus, block, resume)
 
@@ -111,7 +114,7 @@ def _run(
     block: int,
     resume: bool,
 ) -> MaterializedDataset:
-    load_model(task.codec.get("model"))  # likewise
+    load_model(tuned_model(task.codec.get("model"), task.codec.get("tune")))  # likewise
     # Workers have other working folders.
     source, target = (path if is_url(path) else Path(path).resolve() for path in (source, target))
     plan = make_plan(source, target, task, recursive=True)
@@ -210,11 +213,11 @@ class Encoder:
     """For Dataset.map_batches: rows with "bytes" (an image file, as from ray.data.read_binary_files) or "image"
     (uint8 array (H, W[, C]), as from ray.data.read_images) get a .vaec file in "vaec" (bytes) instead.
 
-    quality: 1 to 100; codec: arguments of Codec. A row that cannot be encoded has None in "vaec" and the reason in
-    "error", which is None otherwise. Raises ImageError for rows without such a column.
+    quality: 1 to 100 (None: the model's own default); codec: arguments of Codec. A row that cannot be encoded has None
+    in "vaec" and the reason in "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, quality: float = 50, **codec: Any) -> None:
+    def __init__(self, quality: float | None = None, **codec: Any) -> None:
         self._quality, self._codec = quality, Codec(**({"threads": 1} | codec))
 
     def __call__(self, batch: Batch) -> Batch:

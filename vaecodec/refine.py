@@ -92,7 +92,7 @@ class Refiner:
         report: called with the share of the steps that is done.
         """
         height, width = rgb.shape[1:3]
-        if self._config.metric != "mse" and min(height, width) < MS_SSIM_MIN_SIZE:
+        if self._config.metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIZE:
             return v
         x = np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32) / 255 - np.float32(0.5)
         features, gain = prior.features(z, *v.shape[2:]), prior.symbol_gain

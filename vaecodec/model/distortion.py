@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vaecodec.config import MS_SSIM_MIN_SIZE
 from vaecodec.model.ssimulacra2 import ssimulacra2_distance
 
 MS_SSIM_SHARE = 0.9
@@ -13,7 +14,7 @@ keeps their colours."""
 MS_SSIM_WEIGHT = 1250.0
 """Squared error that weighs as much as 1 of 1 - MS-SSIM: the ratio of the lambdas that CompressAI uses for the two."""
 
-EYE_SHARES = {"mse": 0.15, "ms-ssim": 0.25, "ssimulacra2": 0.6}
+EYE_SHARES = {"mse": 0.25, "ms-ssim": 0.25, "ssimulacra2": 0.5}
 """Exponents of the three measures in the distortion for the eye: their weighted geometric mean."""
 EYE_FLOOR = 0.1
 """Added to each of them: a picture that is exact by one measure would make all of it zero."""
@@ -27,10 +28,11 @@ def distortion(metric: str, x: Tensor, x_hat: Tensor) -> Tensor:
 
     `mse`: mean squared error. `ms-ssim`: mostly 1 - MS-SSIM (Wang et al. 2003), mean over the colours. `eye`: a
     geometric mean of squared error, 1 - MS-SSIM and SSIMULACRA 2 (Sneyers 2022), whose gradients so weigh the same
-    however large the picture's errors are. The last two want MS_SSIM_MIN_SIZE pixels a side.
+    however large the picture's errors are; of pictures with a side below MS_SSIM_MIN_SIZE, which have too few scales
+    for it, the squared error. `ms-ssim` wants that many pixels a side.
     """
     mse = (x - x_hat).square().flatten(1).mean(1) * 255**2
-    if metric == "mse":
+    if metric == "mse" or (metric == "eye" and min(x.shape[2:]) < MS_SSIM_MIN_SIZE):
         return mse
     layout = torch.channels_last
     x, seen = (image.float().contiguous(memory_format=layout) + 0.5 for image in (x, x_hat))

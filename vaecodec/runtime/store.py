@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +32,10 @@ from vaecodec.config import (
 )
 from vaecodec.errors import ModelError
 from vaecodec.quantise import Quantiser
+from vaecodec.runtime.defaults import DEFAULT_MODEL, default_quality, model_folder
 from vaecodec.runtime.layers import ENCODER
 from vaecodec.runtime.reading import FORMAT, read_raw
 from vaecodec.storage import is_url
-
-if TYPE_CHECKING:
-    from importlib.abc import Traversable
 
 SUFFIX = ".safetensors"
 
@@ -62,6 +59,11 @@ class ModelFile:
     def identity(self) -> bytes:
         """What a stream says about the model it was written with (4 bytes)."""
         return bytes.fromhex(self.checksum)[:IDENTITY_BYTES]
+
+    @property
+    def default_quality(self) -> float:
+        """What is meant where no quality is asked for."""
+        return default_quality(self.identity.hex())
 
     def require_encoder(self) -> None:
         """Raises ModelError for a model that can only decode."""
@@ -103,7 +105,6 @@ class ModelFile:
         return SymbolTables(PackedTables(self.tensors["tables.hyper.counts"], self.tensors["tables.hyper.radius"]))
 
 
-DEFAULT_MODEL = "fast"
 EARLIER_FOLDER = "earlier"
 EARLIER = {
     "fast-2341a3a8": "bd49bd049285dcbcc0bff9fd7fd5f094798f609b8c707e0fb07c0f10c2211e50",
@@ -126,15 +127,9 @@ def read_model(path: str | Path, name: str | None = None) -> ModelFile:
 
 def _shipped() -> dict[str, tuple[str, str]]:
     """Files in the package: model name -> (file name, first bytes of its checksum). They are called NAME-IDENTITY."""
-    files = sorted(file.name for file in _folder().iterdir() if file.name.endswith(SUFFIX))
+    files = sorted(file.name for file in model_folder().iterdir() if file.name.endswith(SUFFIX))
     stems = [(name, *name.removesuffix(SUFFIX).rpartition("-")) for name in files]
     return {model: (name, identity) for name, model, _, identity in stems}
-
-
-def _folder() -> Traversable:
-    """Where the shipped models are: in the package, which may be a zip, or beside it in a clone."""
-    inside = resources.files("vaecodec") / "models"
-    return inside if inside.is_dir() else resources.files("vaecodec.models")
 
 
 @cache
@@ -142,7 +137,7 @@ def _on_disk(name: str) -> Path:
     """A file of that folder as one of the system: out of a zip it is copied, for as long as this process lives."""
     copies = ExitStack()
     atexit.register(copies.close)
-    return copies.enter_context(resources.as_file(_folder() / name))
+    return copies.enter_context(resources.as_file(model_folder() / name))
 
 
 def shipped_models() -> list[str]:
@@ -151,7 +146,7 @@ def shipped_models() -> list[str]:
 
 
 def load_model(name_or_path: str | Path | None = None) -> ModelFile:
-    """A shipped model by name (default: fast), an earlier one by name and identity (fast-2341a3a8), which can only
+    """A shipped model by name (default: eye), an earlier one by name and identity (fast-2341a3a8), which can only
     decode, or any model file by path or URL."""
     name = str(name_or_path or DEFAULT_MODEL)
     shipped = _shipped()

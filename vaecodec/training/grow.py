@@ -20,8 +20,8 @@ rest."""
 
 
 def can_become(old: ModelConfig, new: ModelConfig) -> bool:
-    """Whether `new` differs from `old` only by name and purpose, more latents, a shortcut (which new latents need), and a
-    lesser expansion in the blocks."""
+    """Whether `new` differs from `old` only by name and purpose, more latents, a shortcut (which new latents need),
+    and a lesser expansion in the blocks."""
     if new.latents < old.latents or new.shortcut < (old.shortcut or new.latents > old.latents):
         return False
     free = {name: getattr(new, name) for name in ("name", "trained_for", "latents", "shortcut", "expansion")}

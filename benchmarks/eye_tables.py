@@ -1,0 +1,75 @@
+"""Tables of what people see: bytes against AVIF at equal score, and what each quality of a model means."""
+
+from __future__ import annotations
+
+from vaecodec.benchmarks.bands import BANDS, at_score, in_band, whole_range
+from vaecodec.benchmarks.metrics import JUDGES, LABELS
+from vaecodec.runtime.defaults import default_quality, qualities
+from vaecodec.runtime.store import load_model
+
+ANCHOR = "avif"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table of Markdown."""
+    lines = ["| " + " | ".join(line) + " |" for line in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f}"
+
+
+def against_avif(kodak: dict, labels: dict[str, str]) -> str:
+    """Bytes on Kodak against AVIF in bands of SSIMULACRA 2, at equal MS-SSIM and PSNR."""
+    columns = [("ssimulacra2", band) for band in BANDS["ssimulacra2"]]
+    columns += [(metric, BANDS[metric][0]) for metric in ("ms-ssim", "psnr")]
+    rows = [
+        [labels[codec], *(_percent(in_band(kodak["cells"], codec, ANCHOR, *column)) for column in columns)]
+        for codec in labels
+        if codec in kodak["codecs"] and codec != ANCHOR
+    ]
+    names = [f"{LABELS[metric].split(',')[0]} {low} to {high}" for metric, (low, high) in columns]
+    return table(["bytes on Kodak against AVIF s6 at equal score, %", *names], rows)
+
+
+def judged(judges: dict, labels: dict[str, str]) -> str:
+    """Bytes on Kodak against AVIF by measures that nobody trained on, over the range that both reach."""
+    codecs = [codec for codec in labels if codec in judges["codecs"] and codec != ANCHOR]
+    rows = []
+    for codec in codecs:
+        ranges = {name: whole_range(judges["cells"], (codec, ANCHOR), name) for name in JUDGES}
+        cells = (_percent(in_band(judges["cells"], codec, ANCHOR, name, ranges[name])) for name in JUDGES)
+        rows.append([labels[codec], *cells])
+    head = ["bytes on Kodak against AVIF s6 at equal score, %", *(LABELS[name].split(",")[0] for name in JUDGES)]
+    return table(head, rows)
+
+
+def worst_image(kodak: dict, codec: str, score: float = 60) -> str:
+    """In words, on which images a codec needs more bytes than AVIF at one SSIMULACRA 2."""
+    found = at_score(kodak["cells"], codec, ANCHOR, "ssimulacra2", score)
+    worse = [image for image, value in found.items() if value > 0]
+    image = max(found, key=lambda name: found[name])
+    of = f"on {len(worse)} of {len(found)} images (at worst, {image.removesuffix('.png')}: {found[image]:+.1f} %)"
+    return f"At SSIMULACRA 2 of {score:g} it needs more bytes than AVIF {of}."
+
+
+def meaning(name: str) -> str:
+    """What each quality of a shipped model means (models/quality.json)."""
+    identity = load_model(name).identity.hex()
+    entry, default = qualities()[identity], default_quality(identity)
+
+    def cell(row: dict, metric: str, digits: int) -> str:
+        low, high = row[f"{metric}_spread"]
+        return f"{row[metric]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    rows = [
+        [
+            f"**{row['quality']:g}** (default)" if row["quality"] == default else f"{row['quality']:g}",
+            cell(row, "bpp", 2),
+            cell(row, "psnr", 1),
+            cell(row, "ssimulacra2", 0),
+        ]
+        for row in entry["table"]
+    ]
+    return table(["quality", "bpp", "PSNR, dB", "SSIMULACRA 2"], rows)

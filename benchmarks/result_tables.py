@@ -1,0 +1,109 @@
+# ruff: noqa: E501 (lines of the pages that it writes)
+"""Tables of what the scripts of benchmarks/ measured, from benchmarks/results/*.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vaecodec.benchmarks.eye_tables import table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def load(name: str) -> dict | list:
+    return json.loads((RESULTS / name).read_text())
+
+
+def results_large() -> str:
+    head = ["megapixels", "encode", "decode", "region", "1/8 preview", "memory to encode / decode"]
+    tasks = {"encode": 1, "decode": 1, "region": 2, "preview": 1}  # and the digits of their seconds
+    rows = [
+        [
+            f"{r['megapixels']:g}",
+            *(f"{r[task]['seconds']:.{digits}f} s" for task, digits in tasks.items()),
+            f"{r['encode']['peak_mib']} / {r['decode']['peak_mib']} MiB",
+        ]
+        for r in load("large.json")
+    ]
+    return table(head, rows)
+
+
+def results_tiling() -> str:
+    rows = []
+    for tile, entry in load("tiling.json").items():
+        if tile != "curves":
+            changes = entry["seam_psnr_change_db"].values()
+            rows.append([tile, f"{entry['bd_rate_percent']:+.2f} %", f"{min(changes):+.3f} to {max(changes):+.3f} dB"])
+    return table(["tile", "BD-rate", "PSNR at the borders"], rows)
+
+
+def results_effort() -> str:
+    effort = load("effort.json")
+    rows = [
+        [
+            str(row["effort"]),
+            str(row["steps"]),
+            *(f"{row[part]:+.1f} %" for part in ("bd_rate_percent", "low", "high")),
+            f"{row['encode_time_ratio']:.0f}",
+            f"{row['seconds_a_megapixel']:.1f} s",
+        ]
+        for row in effort["rows"]
+    ]
+    head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time, in times of effort 1", "a megapixel"]
+    return (
+        f"Model {effort['model']}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n{table(head, rows)}"
+    )
+
+
+def results_integrations() -> str:
+    tests = {"Pillow:": "test_pillow", "folder": "test_folders", "preview": "test_tiles"}
+    rows = []
+    for name, entry in load("integrations.json").items():
+        test = next((test for start, test in tests.items() if name.startswith(start)), "test_pipelines")
+        ours, plain = entry["seconds"], entry["plain_seconds"]
+        rows.append(
+            [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
+        )
+    return table(["integration", "test", "takes", "the plain call", "ratio"], rows)
+
+
+def results_devices() -> str:
+    if not (RESULTS / "devices.json").exists():
+        return "Not measured on the shipped weights yet."
+    devices = load("devices.json")
+    rows = [
+        [name, *(f"{rate[task]:.2f}" if rate else "not measured" for task in ("encode", "decode"))]
+        for name, rate in devices["megapixels_a_second"].items()
+    ]
+    return table([f"{devices['image']}, megapixels a second", "encode", "decode"], rows)
+
+
+def startup_workers() -> str:
+    if not (RESULTS / "workers.json").exists():
+        return "Not measured on the shipped weights yet."
+    workers = load("workers.json")
+    rows = [[str(workers["images"]), *(f"{workers['seconds'][n]:.2f} s" for n in "12"), f"{workers['ratio']:.2f}"]]
+    return table(["images of 768x512", "`--jobs 1`", "`--jobs 2`", "ratio"], rows)
+
+
+def results_torture() -> str:
+    images = load("torture.json")["images"]
+    budgets = sorted({budget for row in images.values() for budget in row}, key=float)
+
+    def cell(pair: list | None) -> str:
+        return "" if pair is None else f"{'-' if pair[0] is None else f'{pair[0]:.1f}'} / {pair[1]:.1f}"
+
+    rows = [[name.replace("_", " "), *(cell(row.get(budget)) for budget in budgets)] for name, row in images.items()]
+    return table(["image", *(f"{budget} bpp" for budget in budgets)], rows)
+
+
+def training_ladder() -> str:
+    ladder = load("ladder.json")
+    rows = []
+    for row in ladder["rows"]:
+        rates = ("" if rate is None else f"{rate:+.2f}" for rate in row["bd_rate"].values())
+        rows.append([row["part"], row["name"], row["what"], str(row["steps"]), *rates])
+    return f"""{ladder["minutes"]:g} minutes of one thread a row; BD-rate (%) over all eight rates, the lower and the upper four.
+
+{table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
