@@ -45,7 +45,7 @@ def image_files(folder: Path) -> list[Path]:
 
 def too_small(files: list[Path]) -> Path | None:
     """The first image that MS-SSIM, which halves the size four times, cannot judge."""
-    return next((path for path in files if min(size_of(path)) <= 160), None)
+    return next((path for path in files if min(size_of(path)) <= metrics.MS_SSIM_SIDE), None)
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+MS_SSIM_SIDE = 160
+"""MS-SSIM, which halves the size four times, wants more pixels a side than this."""
 
 
 def psnr(a: Pixels, b: Pixels) -> float:
@@ -84,6 +86,18 @@ LABELS = {
     "vifp": "VIFp, dB",
 }
 """In the order in which tables show them: what people see comes first."""
+
+
+def in_words(a: Pixels, b: Pixels) -> str:
+    """What people see first: SSIMULACRA 2, MS-SSIM and PSNR of an image, as far as their packages are here."""
+    names = [name for name in ("ssimulacra2", "ms-ssim", "psnr") if not missing(name)]
+    if min(a.shape[:2]) <= MS_SSIM_SIDE:
+        names = [name for name in names if name != "ms-ssim"]
+    texts = []
+    for name in names:
+        label, _, unit = LABELS[name].partition(", ")
+        texts.append(f"{label} {METRICS[name](a, b):.1f} {unit}".strip())
+    return ", ".join(texts)
 
 
 def missing(metric: str) -> str | None:

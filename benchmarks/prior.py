@@ -23,6 +23,7 @@ import vaecodec
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.config import MEAN_UNIT
 from vaecodec.model import exact, prior, vae
+from vaecodec.runtime.defaults import DEFAULT_MODEL
 from vaecodec.runtime.onnx import OnnxNets
 from vaecodec.runtime.store import load_model
 from vaecodec.runtime.torch import load_vae
@@ -82,7 +83,7 @@ def time_of_context(model: str, pixels: np.ndarray, rounds: int) -> tuple[float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--model", default="fast")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--cache", type=Path, default=Path("runs/train/pictures"))
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()

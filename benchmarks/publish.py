@@ -16,7 +16,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from vaecodec.benchmarks import plots
+from vaecodec.benchmarks import plots, results
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.eye_tables import against_avif, judged, meaning, table, worst_image
 from vaecodec.benchmarks.result_tables import (
@@ -186,10 +186,10 @@ def published(text: str, sections: dict) -> str:
     return text
 
 
-def draw() -> None:
-    """rd_METRIC.png and .svg of Kodak, the first of which README.md shows."""
+def draw(folder: Path = RESULTS / "kodak") -> None:
+    """rd_METRIC.png and .svg of the results.json in a folder; README.md shows the first."""
     for metric in ("ssimulacra2", "ms-ssim", "psnr"):
-        plots.rate_distortion(load("kodak/results.json"), metric, RESULTS / "kodak")
+        plots.rate_distortion(results.read(folder), metric, folder)
 
 
 def main() -> None:

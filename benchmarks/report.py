@@ -208,7 +208,7 @@ def _json(views: list[View]) -> str:
 
 
 def _facts(shot: Shot, target: float) -> dict:
-    facts = {"quality": shot.quality, "bpp": shot.bpp, "psnr": shot.psnr, "near": shot.near(target)}
+    facts = {"quality": shot.quality, "bpp": shot.bpp, "scores": shot.scores, "near": shot.near(target)}
     return facts | {"uri": _uri(shot.pixels)}
 
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from vaecodec.benchmarks import codecs
 from vaecodec.benchmarks.metrics import psnr
+from vaecodec.runtime.defaults import DEFAULT_MODEL
 
 SIZE = 384
 BUDGETS = (0.25, 0.5, 1.0, 2.0)
@@ -217,7 +218,7 @@ def curve(codec: codecs.Codec, pixels: np.ndarray, qualities: tuple[float, ...])
     return points
 
 
-def compare(model: str = "fast", step: int = 2) -> dict:
+def compare(model: str = DEFAULT_MODEL, step: int = 2) -> dict:
     """{image: {budget: [our PSNR, JPEG's PSNR]}}; every `step`-th quality of both codecs."""
     jpeg, ours = codecs.available()["jpeg"], codecs.VaecCodec("vaecodec", model)
     result = {}
@@ -239,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--pictures", type=Path)
-    parser.add_argument("--model", default="fast")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--step", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.pictures:

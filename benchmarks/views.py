@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from vaecodec.benchmarks import codecs
-from vaecodec.benchmarks.metrics import psnr
+from vaecodec.benchmarks.metrics import in_words
 from vaecodec.errors import VaecodecError
 
 Pixels = codecs.Pixels
@@ -25,12 +25,12 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Shot:
-    """A crop of what a codec made of an image; bits a pixel and PSNR are those of the whole image."""
+    """A crop of what a codec made of an image; bits a pixel and scores, in words, are those of the whole image."""
 
     pixels: Pixels
     quality: float
     bpp: float
-    psnr: float
+    scores: str
 
     def near(self, target: float) -> bool:
         return abs(self.bpp / target - 1) <= TOLERANCE
@@ -104,7 +104,7 @@ def shot_at(codec: codecs.Codec, pixels: Pixels, known: dict[float, float], targ
     data = codec.encode(pixels, best)
     decoded = codec.decode(data)
     bpp = len(data) * 8 / (pixels.shape[0] * pixels.shape[1])
-    return Shot(decoded[window], best, bpp, psnr(pixels, decoded))
+    return Shot(decoded[window], best, bpp, in_words(pixels, decoded))
 
 
 def _between(known: dict[float, float], target: float, whole: bool) -> float | None:

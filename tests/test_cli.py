@@ -157,7 +157,7 @@ def test_info_and_models(coded: Path) -> None:
     assert "--max-pixels" in fails("info", coded, "--max-pixels", 130 * 96 - 1)
     ok("info", coded, "--max-pixels", 130 * 96)
     models = json.loads(ok("models", "--json").stdout)
-    assert models[0]["name"] == "fast"
+    assert models[0]["name"] == "eye"
     assert models[0]["parameters"] > 1e6
     assert models[0]["bpp_range"][0] < models[0]["bpp_range"][1]
     assert models[0]["sha256"] in ok("models").stdout.decode()

@@ -22,7 +22,7 @@ import vaecodec
 from vaecodec.bitstream.container import Header, Streams, read_container, write_container
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
 from vaecodec.files import Source
-from vaecodec.runtime.store import read_model
+from vaecodec.runtime.store import load_model, read_model
 from vaecodec.tiles import TileGrid
 from vaecodec.windows import analyse_tile
 
@@ -112,7 +112,15 @@ def test_module_functions_and_inputs(picture: np.ndarray, picture_file: Path) ->
     data = vaecodec.encode(picture)
     assert vaecodec.encode(Image.fromarray(picture)) == data
     assert vaecodec.encode(picture_file) == data
-    assert vaecodec.encode(str(picture_file), quality=50, model="fast") == data
+    default = load_model().default_quality
+    assert vaecodec.encode(str(picture_file), quality=default, model="eye") == data
+    assert vaecodec.encode(picture, default, tune="eye") == data
+    squared = vaecodec.encode(picture, tune="psnr")
+    assert squared == vaecodec.encode(picture, load_model("fast").default_quality, model="fast") != data
+    assert vaecodec.Codec("fast").decode(data) == vaecodec.decode(data)  # which the file names itself
+    for wrong, why in (({"tune": "taste"}, "unknown tune"), ({"tune": "psnr", "model": "fast"}, "not both")):
+        with pytest.raises(VaecodecError, match=why):
+            vaecodec.encode(picture, **wrong)
     assert vaecodec.decode(memoryview(data)).size == (130, 96)
     gray = vaecodec.decode(vaecodec.encode(picture[:, :, 0]))
     assert gray.mode == "L"
@@ -122,7 +130,7 @@ def test_inspect_adds_up(picture: np.ndarray) -> None:
     data = vaecodec.encode(picture, 33.25)
     facts = vaecodec.inspect(data)
     assert (facts["width"], facts["height"], facts["mode"], facts["quality"]) == (130, 96, "RGB", 33.25)
-    assert facts["model"] == "fast"
+    assert facts["model"] == "eye"
     assert facts["bytes"] == len(data) == sum(part["bytes"] for part in facts["parts"].values())
     assert facts["parts"]["header and checksums"]["bytes"] < 24
 

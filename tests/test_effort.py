@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sys
 from pathlib import Path
@@ -18,10 +19,11 @@ from vaecodec.bitstream.tables import TOTAL
 from vaecodec.cli.main import group
 from vaecodec.effort import refinement_steps
 from vaecodec.errors import BackendError, VaecodecError
+from vaecodec.loaded import Loaded
 from vaecodec.rate import RatePosition, quality_units
 from vaecodec.refine import Refiner, soft_round
 from vaecodec.runtime.onnx import OnnxNets
-from vaecodec.runtime.store import load_model
+from vaecodec.runtime.store import ModelFile, load_model
 from vaecodec.tiles import Rect
 
 
@@ -33,7 +35,7 @@ def squared_error(data: bytes, pixels: np.ndarray) -> np.ndarray:
 
 def cost(data: bytes, pixels: np.ndarray, quality: float) -> float:
     """Bits a pixel and what the error is worth in them: what encoders minimise."""
-    config = load_model().config
+    config = load_model("fast").config
     rate = RatePosition.of_quality(quality_units(quality), config.anchors)
     return 8 * len(data) / pixels[..., 0].size + config.lambda_at(rate.t) * float(squared_error(data, pixels).mean())
 
@@ -41,9 +43,9 @@ def cost(data: bytes, pixels: np.ndarray, quality: float) -> float:
 @pytest.mark.parametrize("quality", [20, 70])
 def test_effort_lowers_the_cost(photograph: np.ndarray, quality: float) -> None:
     pixels = np.ascontiguousarray(photograph[60:252, 130:386])
-    plain, refined = (vaecodec.Codec(effort=effort, threads=1).encode(pixels, quality) for effort in (1, 2))
+    plain, refined = (vaecodec.Codec("fast", effort=effort, threads=1).encode(pixels, quality) for effort in (1, 2))
     assert cost(refined, pixels, quality) < 0.985 * cost(plain, pixels, quality)
-    assert refined == vaecodec.Codec(effort=2, threads=1).encode(pixels, quality)
+    assert refined == vaecodec.Codec("fast", effort=2, threads=1).encode(pixels, quality)
 
 
 @pytest.mark.parametrize("size", [(33, 70), (1, 1)])
@@ -59,7 +61,9 @@ def test_any_size_and_gray(photograph: np.ndarray, size: tuple[int, int]) -> Non
 
 def test_tiles_are_refined_without_seams(photograph: np.ndarray) -> None:
     pixels = np.ascontiguousarray(photograph[100:356])
-    plain, refined = (vaecodec.Codec(effort=effort, tile_log2=8, threads=1).encode(pixels, 40) for effort in (1, 2))
+    plain, refined = (
+        vaecodec.Codec("fast", effort=effort, tile_log2=8, threads=1).encode(pixels, 40) for effort in (1, 2)
+    )
     assert cost(refined, pixels, 40) < 0.99 * cost(plain, pixels, 40)
     # On both sides of the line where the tiles meet nothing may change that a decoder sees.
     seam = np.s_[:, 256 - 32 : 256 + 32]
@@ -68,19 +72,20 @@ def test_tiles_are_refined_without_seams(photograph: np.ndarray) -> None:
 
 
 def test_a_batch_is_refined_like_its_images(photograph: np.ndarray) -> None:
-    codec = vaecodec.Codec(effort=2, threads=1)
+    codec = vaecodec.Codec("fast", effort=2, threads=1)
     images = [np.ascontiguousarray(photograph[y : y + 64, 200:264]) for y in (0, 100)]
     for data, image in zip(codec.encode_batch(images, 50), images, strict=True):
         assert cost(data, image, 50) <= 1.0005 * cost(codec.encode(image, 50), image, 50)
 
 
-def test_only_ms_ssim_needs_torch(monkeypatch: pytest.MonkeyPatch, picture: np.ndarray) -> None:
+def test_all_but_squared_error_need_torch(monkeypatch: pytest.MonkeyPatch, picture: np.ndarray) -> None:
     for module in ("torch", "vaecodec.runtime.torch"):
         monkeypatch.setitem(sys.modules, module, None)
-    assert vaecodec.Codec(effort=2).encode(picture[:64, :64])
-    assert vaecodec.Codec("fast-ms-ssim").encode(picture)
-    with pytest.raises(BackendError, match="pip install"):
-        vaecodec.Codec("fast-ms-ssim", effort=2).encode(picture)
+    assert vaecodec.Codec(tune="psnr", effort=2).encode(picture[:64, :64])
+    for tune in ("eye", "ms-ssim"):
+        assert vaecodec.Codec(tune=tune).encode(picture)
+        with pytest.raises(BackendError, match="pip install"):
+            vaecodec.Codec(tune=tune, effort=2).encode(picture)
     model = load_model("fast-ms-ssim")
     zeros = np.zeros((1, model.config.latents, 2, 2), np.float32), np.zeros((1, 3, 32, 32), np.float32)
     rate = RatePosition.of_quality(quality_units(50), model.config.anchors)
@@ -187,6 +192,36 @@ def test_encoding_and_decoding_share_one_codec(photograph: np.ndarray) -> None:
     assert vaecodec._codec.cache_info().currsize == 1
 
 
-def test_the_name_of_a_model_says_what_it_was_trained_for() -> None:
+def test_a_model_says_what_it_was_trained_for(picture: np.ndarray) -> None:
+    """By a field of its configuration, or by its name where it has none."""
     assert load_model("fast").config.metric == "mse"
     assert load_model("fast-ms-ssim").config.metric == "ms-ssim"
+    assert load_model("eye").config.metric == "eye"
+    config = load_model("eye").config
+    assert (config.name, config.trained_for) == ("eye", "eye")
+    assert dataclasses.replace(config, name="my-ms-ssim", trained_for="mse").metric == "mse"
+    later = ModelFile(**vars(load_model("eye")) | {"config": dataclasses.replace(config, trained_for="taste")})
+    loaded = Loaded("eye", None, None)
+    loaded.__dict__["model"] = later
+    with pytest.raises(BackendError, match="refining for taste is unknown"):
+        loaded.refiner(1)
+
+
+def test_the_eye_is_refined_by_its_own_loss(photograph: np.ndarray) -> None:
+    """Distortion for the eye and bits fall together; squared error, which is not asked, need not."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("pytorch_msssim")
+    from vaecodec.model.distortion import distortion
+
+    pixels = np.ascontiguousarray(photograph[60:268, 130:354])
+    config, costs = load_model("eye").config, []
+    worth = config.lambda_at(RatePosition.of_quality(quality_units(40), config.anchors).t)
+    for effort in (1, 2):
+        codec = vaecodec.Codec("eye", effort=effort, threads=1)
+        data = codec.encode(pixels, 40)
+        x, seen = (
+            torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255 - 0.5
+            for image in (pixels, codec.decode_array(data))
+        )
+        costs.append(8 * len(data) / pixels[..., 0].size + worth * float(distortion("eye", x, seen)))
+    assert costs[1] < 0.985 * costs[0]

@@ -57,7 +57,7 @@ def test_hidden_colours_cost_nothing() -> None:
         errors.append(np.square(codec.decode_array(data)[..., :3].astype(float) - HILLS)[DISC].mean())
     assert len(set(sizes)) == len(set(errors)) == 1
     kept = vaecodec.Codec(keep_hidden=True).encode(_disc(HIDDEN["black"]), 50)
-    assert sizes[0] < 0.6 * len(kept)
+    assert sizes[0] < 0.8 * len(kept)
     shown = codec.decode_array(kept)
     assert shown[~DISC][:, :3].mean() < 10
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from make_golden import FOLDER, TINY, latents_hash
 from safetensors.numpy import load, save
 
 import vaecodec
+from vaecodec.config import ModelConfig
 from vaecodec.errors import ModelError
 from vaecodec.runtime import reading, store
 from vaecodec.runtime.store import EARLIER, load_model, read_model, slim_copy
@@ -63,6 +65,9 @@ BAD = {
     "huge": {"metadata": {"config": json.dumps(dict.fromkeys(CONFIG, 4096) | {"name": "x"})}},
     "lambda": {"metadata": {"config": json.dumps(CONFIG | {"lambda_max": float("inf")})}},
     "name": {"metadata": {"config": json.dumps(CONFIG | {"name": "a\x1b[31m\n"})}},
+    "purpose": {"metadata": {"config": json.dumps(CONFIG | {"trained_for": "a\nb"})}},
+    "purpose of another type": {"metadata": {"config": json.dumps(CONFIG | {"trained_for": 3})}},
+    "unknown field": {"metadata": {"config": json.dumps(CONFIG | {"decoder_gates": 2})}},
     "identity": {"metadata": {"identity": "ff" * 32}},
     "short identity": {"metadata": {"identity": "ff"}},
     "format": {"metadata": {"format": "another"}},
@@ -77,6 +82,18 @@ def test_hostile_models_are_refused_in_one_line(fault: str, tmp_path: Path) -> N
         read_model(path)
     assert time.process_time() - started < 2
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_fields_that_decoding_does_not_need_may_be_unknown(tmp_path: Path) -> None:
+    """FORMAT.md, section 6: of encoders and of training."""
+    more = {"encoder_search": [1, 2], "trained_hours": 7.5, "trained_for": "eye"}
+    path = _file(tmp_path / "later.safetensors", {"config": json.dumps(CONFIG | more)})
+    model = read_model(path)
+    assert model.config == dataclasses.replace(read_model(TINY).config, trained_for="eye")
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    assert vaecodec.Codec(path).decode(vaecodec.Codec(path).encode(pixels, 50)).size == (8, 8)
+    assert ModelConfig.from_json(model.config.to_json()) == model.config
+    assert "trained_for" not in read_model(TINY).config.to_json()
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("model-*.safetensors")), ids=lambda path: path.stem)

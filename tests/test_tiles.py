@@ -228,6 +228,6 @@ def test_preview_is_nearly_the_image_made_small(codec: vaecodec.Codec, photograp
         expected = np.dstack([np.asarray(band.reduce(8)) for band in codec.decode(data).split()])
         assert small.shape == expected.shape == (63, 62, image.shape[2])
         inner = np.s_[:62, :61]  # the last row and column average over the padding
-        assert np.square(small[inner].astype(float) - expected[inner]).mean() < 2**2
+        assert np.square(small[inner].astype(float) - expected[inner]).mean() < 3**2
     other = vaecodec.Codec(backend="torch")
     assert np.abs(np.asarray(to_pil(other.preview(data))).astype(int) - small).max() <= 1

@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _codec(model: str | Path | None, effort: int, tune: str | None = None) -> Codec:
+def _codec(model: str | Path | None, effort: int, tune: str | None) -> Codec:
     return __getattr__("Codec")(model, effort=effort, tune=tune)
 
 
@@ -62,4 +62,4 @@ def encode(
 
 def decode(source: Any, model: str | Path | None = None) -> Image.Image:
     """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode."""
-    return _codec(model, 1).decode(source)
+    return _codec(model, 1, None).decode(source)
