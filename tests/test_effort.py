@@ -198,7 +198,6 @@ def test_a_model_says_what_it_was_trained_for(picture: np.ndarray) -> None:
     assert load_model("fast-ms-ssim").config.metric == "ms-ssim"
     assert load_model("eye").config.metric == "eye"
     config = load_model("eye").config
-    assert (config.name, config.trained_for) == ("eye", "eye")
     assert dataclasses.replace(config, name="my-ms-ssim", trained_for="mse").metric == "mse"
     later = ModelFile(**vars(load_model("eye")) | {"config": dataclasses.replace(config, trained_for="taste")})
     loaded = Loaded("eye", None, None)
