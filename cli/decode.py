@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vaecodec.cli.folder import folder_options, run_folder
+from vaecodec.cli.folder import Many, folder_options, run_many
 from vaecodec.cli.options import (
     SuffixType,
     check_target,
     codec_options,
     coded_source,
     complete_paths,
+    inputs_and_output,
     metadata_option,
     naming,
-    one_input,
     output_path,
     progress_bar,
+    result_line,
     say,
-    summary,
+    size_in_words,
     write_target,
 )
 from vaecodec.codec import Codec, Damage
-from vaecodec.errors import ImageError
+from vaecodec.errors import ImageError, printable
 from vaecodec.files import Source
 from vaecodec.folders import Task
 from vaecodec.formats import can_write
 from vaecodec.naming import decoded_name
-from vaecodec.picture import Picture, save_picture
+from vaecodec.picture import Picture, Saving, save_picture
+from vaecodec.scaling import decode_scaled, parse_scale
 from vaecodec.storage import is_folder
 from vaecodec.windows import Region
 
@@ -53,30 +57,51 @@ class _RegionType(click.ParamType):
         return x, y, width, height
 
 
+class _ScaleType(click.ParamType):
+    """A factor from 1/16 to 1."""
+
+    name = "scale"
+
+    def convert(self, value: str | Fraction, param: click.Parameter | None, context: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        try:
+            return parse_scale(value)
+        except ImageError as error:
+            self.fail(str(error), param, context)
+
+
 @click.command()
-@click.argument("source", metavar="IN", shell_complete=complete_paths)
-@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
-@click.argument("rest", metavar="", nargs=-1)
+@click.argument("arguments", metavar="IN... [OUT]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
-@click.option("--scale", type=click.Choice(["1", "1/8"]), default="1", help="1/8: a small preview, much quicker.")
+@click.option(
+    "--scale", type=_ScaleType(), default="1", help="From 1/16 to 1, as 1/2, 0.4 or 25%; up to 1/8 much quicker."
+)
 @click.option(
     "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
+)
+@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]")
+@click.option("--lossless", is_flag=True, help="WebP or JPEG XL without loss.")
+@click.option(
+    "--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="Effort of PNG: smaller, slower."
 )
 @folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
 @metadata_option
 @codec_options("Overwrite an existing output, whatever it is.")
 def decode(
-    source: str,
-    target: str | None,
-    rest: tuple[str, ...],
+    arguments: tuple[str, ...],
     region: Region | None,
-    scale: str,
+    scale: Fraction,
     suffix: str,
+    quality: int | None,
+    lossless: bool,
+    png_level: int,
     output: str | None,
     recursive: bool,
     jobs: int | None,
     resume: bool,
+    verbose: bool,
     salvage: bool,
     max_metadata: int,
     model: str | None,
@@ -87,21 +112,27 @@ def decode(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Decode the .vaec file IN to the image OUT (default: IN with the suffix .png; the suffix names the format).
+    """Decode .vaec files, each to an image beside it with the suffix .png, or to OUT. "-" is standard input or output.
 
-    "-" is standard input or output (PNG). If IN is a folder, all .vaec files in it are decoded into the folder OUT:
-    a.jpg.vaec to a.png, or to a.jpg.png where another becomes a.png, too. Both may be URLs (s3://bucket/folder).
+    IN is a file, a folder or a URL (s3://bucket/folder), as many as you like. OUT, or better -o OUT, names the image to
+    write, in the format of its suffix, or the folder for all of them. Of two arguments the second is OUT unless it is a
+    .vaec file or a folder. a.jpg.vaec becomes a.png, or a.jpg.png where another becomes a.png, too.
     """
-    if (region is not None) + (scale != "1") + salvage > 1:
+    if (region is not None) + (scale != 1) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
-    target = one_input(rest, target, output)
-    if is_folder(source):
-        if region or scale != "1" or salvage:
-            raise click.UsageError("--region, --scale and --salvage are for single files.")
+    if lossless and quality is not None:
+        raise click.UsageError("--lossless and --quality do not go together.")
+    saving = Saving(quality, lossless, png_level)
+    inputs, target = inputs_and_output(arguments, output, encoding=False)
+    if len(inputs) > 1 or is_folder(inputs[0]):
+        if region or salvage:
+            raise click.UsageError("--region and --salvage are for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata}
-        run_folder(source, target, Task("decode", suffix, force=force, codec=options), recursive, jobs, resume, quiet)
+        task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
+        run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
+    (source,) = inputs
     target = output_path(source, target, lambda name: decoded_name(name, suffix))
     suffix = Path(target).suffix or suffix
     if not can_write(suffix.lower()):
@@ -113,18 +144,21 @@ def decode(
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
             picture, damage = codec.salvage(opened, progress)
-        elif scale != "1":
-            picture = codec.preview(opened, progress)
+        elif scale != 1:
+            picture = decode_scaled(codec, opened, scale, progress)
         else:
             picture = codec.decode_picture(opened, region, progress)
-    encoded, notes = save_picture(picture, suffix)
+    encoded, notes = save_picture(picture, suffix, saving)
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)
     # The size of the file says nothing about the rate of a part or a preview.
-    part = bool(region) or scale != "1"
-    text = f"{picture.width}x{picture.height}" if part else summary(picture, opened.size, len(encoded), opened.size)
-    say(quiet, f"{text}, {time.perf_counter() - started:.2f} s")
+    part = bool(region) or scale != 1
+    size = picture.width, picture.height
+    entry: dict[str, Any] = {"width": size[0], "height": size[1], "bytes_in": opened.size, "bytes_out": len(encoded)}
+    entry["bpp"] = opened.size * 8 / (size[0] * size[1])
+    text = f"{size[0]}x{size[1]}, {size_in_words(len(encoded))}" if part else result_line(entry)
+    say(quiet, f"{printable(source)}: {text}, {time.perf_counter() - started:.2f} s")
     if damage:
         click.echo(f"vaecodec: {_losses(picture, damage)}", err=True)
         sys.exit(DAMAGED)

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
-from vaecodec.cli.folder import folder_options, run_folder
+from vaecodec.cli.folder import Many, folder_options, run_many
 from vaecodec.cli.options import (
     check_target,
     codec_options,
     coded_source,
     complete_paths,
+    inputs_and_output,
     metadata_option,
     naming,
-    one_input,
     output_path,
     progress_bar,
+    result_line,
     say,
-    summary,
     tune_option,
     write_target,
 )
 from vaecodec.codec import Codec
 from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
+from vaecodec.errors import printable
 from vaecodec.files import Source, input_limit
 from vaecodec.folders import Task
-from vaecodec.naming import SUFFIX
+from vaecodec.inspection import kept_as
+from vaecodec.naming import SUFFIX, short_name
 from vaecodec.picture import Picture, to_array, to_picture
 from vaecodec.storage import is_folder
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
@@ -38,9 +40,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
 
 @click.command()
-@click.argument("source", metavar="IN", shell_complete=complete_paths)
-@click.argument("target", metavar="[OUT]", required=False, shell_complete=complete_paths)
-@click.argument("rest", metavar="", nargs=-1)
+@click.argument("arguments", metavar="IN... [OUT]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "-q",
     "--quality",
@@ -69,9 +69,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 @metadata_option
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(
-    source: str,
-    target: str | None,
-    rest: tuple[str, ...],
+    arguments: tuple[str, ...],
     quality: float | None,
     tune: str | None,
     tile: str,
@@ -80,6 +78,7 @@ def encode(
     recursive: bool,
     jobs: int | None,
     resume: bool,
+    verbose: bool,
     keep_hidden: bool,
     verify: bool,
     max_metadata: int,
@@ -91,21 +90,26 @@ def encode(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Encode the image IN to OUT (default: IN with the suffix .vaec). "-" is standard input or output.
+    """Encode images, each to a file beside it with the suffix .vaec, or to OUT. "-" is standard input or output.
 
-    If IN is a folder, all images in it are encoded into the folder OUT, which may be the same, under their whole names
-    and .vaec: a.png.vaec. Both may be URLs (s3://bucket/folder).
+    IN is a file, a folder or a URL (s3://bucket/folder), as many as you like. OUT, or better -o OUT, names the file to
+    write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
+    -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
     """
-    target = one_input(rest, target, output)
+    inputs, target = inputs_and_output(arguments, output, encoding=True)
     if model is not None and tune is not None:
         raise click.UsageError("--tune is another name for a shipped --model: give one of them.")
-    if is_folder(source):
+    if len(inputs) > 1 or is_folder(inputs[0]):
+        if verify:
+            raise click.UsageError("--verify is for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         options |= {"effort": effort, "keep_hidden": keep_hidden, "tune": tune}
-        run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
+        task = Task("encode", SUFFIX, quality, force, options)
+        run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
-    target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
+    (source,) = inputs
+    target = output_path(source, target, short_name)
     check_target(source, target, force, stream=True)
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
@@ -132,7 +136,10 @@ def encode(
         error = _error(picture, codec.decode_picture(data))
         report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
     write_target(target, data, force)
-    say(quiet, f"{summary(picture, size, len(data), len(data))}, {seconds:.2f} s{report}")
+    entry: dict[str, Any] = {"width": picture.width, "height": picture.height}
+    entry |= {"bytes_in": size, "bytes_out": len(data), "bpp": len(data) * 8 / (picture.width * picture.height)}
+    entry |= {"kept": kept} if (kept := kept_as(data, max_pixels)) else {}
+    say(quiet, f"{printable(source)}: {result_line(entry)}{report}, {seconds:.2f} s")
 
 
 def _error(picture: Picture, decoded: Picture) -> float:

@@ -1,4 +1,4 @@
-"""What `encode` and `decode` do when IN is a folder."""
+"""What `encode` and `decode` do with several inputs, or with a folder."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from vaecodec.cli.options import complete_paths, say
+from vaecodec.cli.options import change, complete_paths, result_line, say
 from vaecodec.errors import VaecodecError, printable
-from vaecodec.folders import Plan, Task, make_plan, run_jobs, without_done
+from vaecodec.folders import Plan, Task, run_jobs, without_done
+from vaecodec.formats import can_write
+from vaecodec.inputs import plan_inputs
 from vaecodec.manifest import MANIFEST, Entry
+from vaecodec.naming import SUFFIX
 from vaecodec.output import Found, look_at
 from vaecodec.runtime.store import load_model
-from vaecodec.storage import local_path, place
+from vaecodec.storage import is_folder, local_path, place
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""
@@ -25,37 +29,59 @@ NAMES, FAILURES = 10, 100
 
 def folder_options(command: Callable) -> Callable:
     """-o, -r, --jobs, --resume."""
+    jobs = "Of many files: worker processes.  [default: one a core]"
+    resume = "Of many files: skip those whose output exists, made with the same settings."
     options = [
-        click.option("-o", "--output", metavar="OUT", shell_complete=complete_paths, help="The same as OUT."),
+        click.option(
+            "-o", "--output", metavar="OUT", shell_complete=complete_paths, help="File to write, or folder for all."
+        ),
         click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
-        click.option("--jobs", type=click.IntRange(1, 1024), help="Folders: worker processes.  [default: one a core]"),
-        click.option("--resume", is_flag=True, help="Folders: skip files whose output exists."),
+        click.option("-j", "--jobs", type=click.IntRange(1, 1024), help=jobs),
+        click.option("--resume", is_flag=True, help=resume),
+        click.option("-v", "--verbose", is_flag=True, help="Of many files: a line for each."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def run_folder(
-    source: str, target: str | None, task: Task, recursive: bool, jobs: int | None, resume: bool, quiet: bool
-) -> None:
-    """Encode or decode a folder; exits with 1 if some files failed, after all others are done, or if there are none."""
-    if target is None or target == "-":
+@dataclass(frozen=True)
+class Many:
+    """How many files are worked on: the options of folder_options, and -Q."""
+
+    recursive: bool
+    jobs: int | None
+    resume: bool
+    verbose: bool
+    quiet: bool
+
+
+def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) -> None:
+    """Encode or decode files and folders; exits with 1 if some failed, after all others are done, or if there are
+    none."""
+    quiet = many.quiet
+    if "-" in inputs or target == "-":
+        raise click.UsageError('"-" stands for a single file.')
+    if target is None and any(map(is_folder, inputs)):
         raise click.UsageError("A folder needs an output folder: -o OUT.")
-    root, out = (local_path(path) or path for path in (source, target))
-    if look_at(target) not in (Found.NOTHING, Found.FOLDER):
+    out = None if target is None else (local_path(target) or target)
+    if target is not None and not is_folder(target) and (suffix := _suffix_of_a_file(target, task)):
+        raise click.UsageError(f"{target}: of several inputs -o names a folder, not a {suffix} file.")
+    if target is not None and look_at(target) not in (Found.NOTHING, Found.FOLDER):
         raise VaecodecError(f"cannot write {out}: it is not a folder")
     if task.codec.get("model"):
         load_model(task.codec["model"])  # a wrong one is an error here, not one of every file
-    plan = make_plan(root, out, task, recursive)
+    plan = plan_inputs(inputs, target, task, many.recursive)
     for why, names in plan.left_out.items():
         say(quiet, f"left out ({why}): {_some(names)}")
     if not plan.count:
-        raise VaecodecError(f"nothing to {task.kind} in {root}")
+        raise VaecodecError(f"nothing to {task.kind} in {', '.join(inputs)}")
     found = plan.count
-    if resume:
-        plan.jobs = without_done(plan.jobs, out)
-    workers = _workers(plan, jobs)
+    if many.resume:
+        plan.jobs = without_done(plan.jobs, out, task)
+        if again := [job.name for job in plan.jobs if job.again]:
+            say(quiet, f"done again, since the settings are others: {_some(again)}")
+    workers = _workers(plan, many.jobs)
     totals, notes = Counter[str](), dict[str, list[str]]()
     started = time.perf_counter()
     with _Bar(quiet, task.kind, plan.count) as advance:
@@ -65,6 +91,8 @@ def run_folder(
                 totals["in"] += entry["bytes_in"]
                 totals["out"] += entry["bytes_out"]
                 totals["pixels"] += entry["width"] * entry["height"]
+                if many.verbose:
+                    say(quiet, f"{entry['source']}: {result_line(entry)}")
             for note in entry.get("notes", ()):
                 notes.setdefault(note, []).append(entry["source"])
             advance(time.perf_counter() - started)
@@ -76,20 +104,28 @@ def run_folder(
     seconds = max(time.perf_counter() - started, 1e-9)
     for note, names in notes.items():
         say(quiet, f"note: {note}: {_some(names)}")
-    skipped = f", {found - plan.count} skipped" if resume else ""
+    skipped = f", {found - plan.count} skipped" if many.resume else ""
     left_out = sum(map(len, plan.left_out.values()))
     skipped += f", {left_out} left out" if left_out else ""
-    say(
-        quiet,
-        f"{plan.count - len(failures)} of {found} files{skipped}, {totals['in']} -> {totals['out']} bytes, "
-        f"{totals['pixels'] / 1e6 / seconds:.2f} megapixels a second, {seconds:.1f} s; {place(out, MANIFEST)}",
-    )
+    manifest = "" if out is None else f"; {place(out, MANIFEST)}"
+    done = plan.count - len(failures)
+    pace = f"{totals['pixels'] / 1e6 / seconds:.2f} megapixels a second, {seconds:.1f} s"
+    work = f", {change(totals['in'], totals['out'])}, {pace}" if done else ""
+    say(quiet, f"{done} of {found} files{skipped}{work}{manifest}")
     for entry in failures[:FAILURES]:
         click.echo(f"vaecodec: {printable(entry['source'])}: {entry['error']}", err=True)
     if len(failures) > FAILURES:
-        click.echo(f"vaecodec: and {len(failures) - FAILURES} more: {place(out, MANIFEST)}", err=True)
+        click.echo(f"vaecodec: and {len(failures) - FAILURES} more{manifest}", err=True)
     if failures:
         sys.exit(1)
+
+
+def _suffix_of_a_file(target: str, task: Task) -> str | None:
+    """The suffix of an output that can only be meant as a file."""
+    suffix = os.path.splitext(target)[1].lower()
+    if target.endswith("/") or not suffix:
+        return None
+    return suffix if suffix == SUFFIX or (task.kind == "decode" and can_write(suffix)) else None
 
 
 def _workers(plan: Plan, jobs: int | None) -> int:

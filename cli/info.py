@@ -3,30 +3,71 @@
 from __future__ import annotations
 
 import json
+import sys
+from typing import Any
 
 import click
 
 from vaecodec.cli.options import coded_source, complete_paths, naming, pixels_option, show
+from vaecodec.errors import VaecodecError, explain, printable
 from vaecodec.inspection import inspect
+from vaecodec.listing import list_folder
+from vaecodec.naming import SUFFIX
+from vaecodec.storage import is_folder, place
 
 
 @click.command()
-@click.argument("source", metavar="FILE", shell_complete=complete_paths)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_paths)
+@click.option("-r", "--recursive", is_flag=True, help="Of folders: go into subfolders.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list where there are several files.")
 @pixels_option
-def info(source: str, as_json: bool, max_pixels: int) -> None:
-    """Show version, size, quality, model and the bytes and bits a pixel of every part of FILE ("-": standard input)."""
-    with naming(source):
-        facts = inspect(coded_source(source), max_pixels)
+def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int) -> None:
+    """Show version, size, quality, model and the bytes and bits a pixel of every part of .vaec files.
+
+    FILE is a file, a folder with such files, a URL, or "-" for standard input.
+    """
+    sources = [source for file in files for source in _in_folder(file, recursive)]
+    several = len(files) > 1 or sources != [files[0]]
+    found: list[dict[str, Any]] = []
+    failed = False
+    for source in sources:
+        try:
+            with naming(source):
+                facts = inspect(coded_source(source), max_pixels)
+        except VaecodecError as error:
+            if not several:
+                raise
+            click.echo(f"vaecodec: {printable(explain(error))}", err=True)
+            failed = True
+            continue
+        found.append({"file": source} | facts if several else facts)
+        if not as_json:
+            if several:
+                show(f"{printable(source)}:")
+            _show(facts)
     if as_json:
-        show(json.dumps(facts, indent=2))
-        return
+        show(json.dumps(found if several else found[0], indent=2))
+    if failed:
+        sys.exit(1)
+
+
+def _in_folder(file: str, recursive: bool) -> list[str]:
+    """The .vaec files of a folder, or the file itself."""
+    if file == "-" or not is_folder(file):
+        return [file]
+    names = [name for name in list_folder(file, recursive).files if name.lower().endswith(SUFFIX)]
+    if not names:
+        raise VaecodecError(f"no {SUFFIX} files in {file}")
+    return [str(place(file, name)) for name in names]
+
+
+def _show(facts: dict[str, Any]) -> None:
     model = facts["model"] or "not shipped here"
     show(f"vaecodec file, version {facts['version']}")
     show(f"image    {facts['width']}x{facts['height']} {facts['mode']}")
     if facts["tile"]:
         show(f"tiles    {facts['groups']} of up to {facts['tile']}x{facts['tile']} pixels")
-    show(f"quality  {facts['quality']:g}")
+    show(f"quality  {facts['quality']:g}" + (f" (kept {facts['kept']})" if facts["kept"] else ""))
     show(f"model    {facts['model_identity']} ({model})")
     for name, part in [*facts["parts"].items(), ("total", facts)]:
         show(f"  {name:20s} {part['bytes']:9d} bytes  {part['bpp']:8.4f} bpp")

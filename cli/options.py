@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from click.shell_completion import CompletionItem
 
 from vaecodec.bitstream.container import MAX_METADATA
 from vaecodec.errors import FormatError, ImageError, VaecodecError
-from vaecodec.naming import with_dot
+from vaecodec.naming import INNER, SUFFIX, with_dot
 from vaecodec.output import Found, check_free, look_at, write_whole
-from vaecodec.picture import MAX_PIXELS, Picture
+from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import TUNES
-from vaecodec.storage import local_path
+from vaecodec.storage import is_folder, local_path, place
 
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
@@ -129,17 +130,35 @@ class SuffixType(click.ParamType):
         return suffix
 
 
-def one_input(rest: Sequence[str], target: str | None, output: str | None) -> str | None:
-    """OUT, which may be given by its place or by -o."""
-    if rest:
-        raise click.UsageError("One input at a time, and one OUT: of many files give their folder, with -o OUT.")
-    if target is not None and output is not None:
-        raise click.UsageError("OUT is given twice.")
-    return target if output is None else output
+def inputs_and_output(arguments: Sequence[str], output: str | None, encoding: bool) -> tuple[list[str], str | None]:
+    """IN... and OUT, which -o names, or else the second of two arguments where it cannot be meant as an input."""
+    inputs = list(arguments)
+    if output is None and len(inputs) == 2 and _is_output(inputs[1], encoding):
+        output = inputs.pop()
+    return inputs, output
+
+
+def _is_output(path: str, encoding: bool) -> bool:
+    """Whether the second of two arguments is where to write: images go to what is a .vaec file, or will be one; .vaec
+    files to anything but another of them, or a folder."""
+    found = Found.DEVICE if path == "-" else look_at(path)
+    if found in (Found.NOTHING, Found.EMPTY, Found.DEVICE):
+        return True
+    if encoding:
+        return path.lower().endswith(SUFFIX) or found is Found.STREAM
+    return found is Found.OTHER or (found is Found.STREAM and os.path.splitext(path)[1].lower() in INNER)
 
 
 def output_path(source: str, target: str | None, named: Callable[[str], str]) -> str:
-    """The output that was asked for, or beside the input what its name becomes ("-" for standard input)."""
+    """The output that was asked for, in a folder or beside the input what its name becomes ("-" for standard
+    input)."""
+    if target is not None and target != "-" and (target.endswith(("/", os.sep)) or is_folder(target)):
+        if source == "-":
+            raise click.UsageError(f"{target} is a folder: what comes from standard input needs a name in it.")
+        folder = local_path(target)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        return str(place(folder or target, named(os.path.basename(source.rstrip("/")))))
     if target is not None:
         return target
     if source == "-":
@@ -188,12 +207,33 @@ def show(text: str) -> None:
     click.echo(text)
 
 
-def summary(picture: Picture, before: int, after: int, coded: int) -> str:
-    """Dimensions, bytes in and out, bits a pixel, and how many raw bytes there are for each of the coded ones."""
-    pixels = picture.width * picture.height
-    raw = pixels * ((1 if picture.gray else 3) + (picture.alpha is not None))
-    sizes = f"{before} -> {after} bytes, {coded * 8 / pixels:.3f} bpp, ratio {raw / coded:.1f}"
-    return f"{picture.width}x{picture.height}, {sizes}"
+def size_in_words(count: float) -> str:
+    """Bytes as people say them: 830 bytes, 12.3 kB, 4.56 MB."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB", "TB"):
+        count /= 1000
+        if count < 999.5 or unit == "TB":
+            break
+    digits = max(0, 2 - int(math.log10(max(count, 1))))
+    return f"{count:.{digits}f} {unit}"
+
+
+def change(before: int, after: int) -> str:
+    """136 kB -> 12.0 kB (11x smaller)."""
+    sizes = f"{size_in_words(before)} -> {size_in_words(after)}"
+    if not before or not after:
+        return sizes
+    factor = max(before, after) / min(before, after)
+    word = "smaller" if after < before else "larger"
+    return f"{sizes} ({factor:.0f}x {word})" if factor >= 9.95 else f"{sizes} ({factor:.1f}x {word})"
+
+
+def result_line(entry: dict[str, Any]) -> str:
+    """What became of a file, by its entry in a manifest: sizes, bits a pixel, and whether it was kept as it was."""
+    kept = f", kept {entry['kept']}" if "kept" in entry else ""
+    size = f"{entry['width']}x{entry['height']}"
+    return f"{size}, {change(entry['bytes_in'], entry['bytes_out'])}, {entry['bpp']:.3f} bpp{kept}"
 
 
 def say(quiet: bool, message: str) -> None:

@@ -15,6 +15,7 @@ from pictures import generated_picture
 from PIL import Image
 
 from vaecodec.bitstream.container import read_container
+from vaecodec.cli.options import change, size_in_words
 from vaecodec.files import Source
 
 
@@ -50,15 +51,26 @@ def coded(picture_file: Path) -> Path:
 def test_default_names_summary_and_quiet(picture_file: Path, picture: np.ndarray) -> None:
     summary = ok("encode", picture_file, "--verify").stderr.decode()
     path = picture_file.with_suffix(".vaec")
-    assert f"130x96, {picture_file.stat().st_size} -> {path.stat().st_size} bytes, " in summary
-    ratio = f" bpp, ratio {130 * 96 * 3 / path.stat().st_size:.1f}, "
-    assert ratio in summary
+    before, after = picture_file.stat().st_size, path.stat().st_size
+    assert summary.startswith(f"{picture_file}: 130x96, {before / 1000:.1f} kB -> {size_in_words(after)} (")
+    assert f" ({before / after:.{'0f' if before / after > 10 else '1f'}}x smaller), " in summary
+    rate = f"{after * 8 / (130 * 96):.3f} bpp, "
+    assert rate in summary
     assert "PSNR" in summary
     assert len(summary.splitlines()) == 1
     picture_file.unlink()
     assert ok("decode", path, "-Q").stderr == b""
-    assert ratio in ok("decode", path, "other.png", cwd=path.parent).stderr.decode()
+    assert rate in ok("decode", path, "other.png", cwd=path.parent).stderr.decode()
     assert np.asarray(Image.open(picture_file)).shape == picture.shape
+
+
+def test_sizes_are_said_as_people_say_them() -> None:
+    sizes = (0, 1, 999, 1000, 1234, 12_340, 999_499, 999_600, 136_000, 4_560_000, 20_000_000_000)
+    words = "0 bytes, 1 bytes, 999 bytes, 1.00 kB, 1.23 kB, 12.3 kB, 999 kB, 1.00 MB, 136 kB, 4.56 MB, 20.0 GB"
+    assert ", ".join(map(size_in_words, sizes)) == words
+    assert change(136_000, 12_000) == "136 kB -> 12.0 kB (11x smaller)"
+    assert change(1000, 2500) == "1.00 kB -> 2.50 kB (2.5x larger)"
+    assert change(0, 0) == "0 bytes -> 0 bytes"
 
 
 def test_verify_measures_what_a_gray_file_shows(picture_file: Path, picture: np.ndarray) -> None:
@@ -74,7 +86,7 @@ def test_files_named_by_url_are_kept_too(picture_file: Path) -> None:
     kept = picture_file.with_name("kept.vaec")
     kept.write_bytes(b"VAEC kept")
     assert "exists already" in fails("encode", picture_file, kept.as_uri())
-    assert "same file" in fails("encode", picture_file, picture_file.as_uri(), "-f")
+    assert "same file" in fails("encode", picture_file, "-o", picture_file.as_uri(), "-f")
     assert kept.read_bytes() == b"VAEC kept"
     ok("encode", picture_file, kept.as_uri(), "-f")
     assert json.loads(ok("info", kept, "--json").stdout)["width"] == 130
@@ -145,7 +157,7 @@ def test_existing_outputs_need_force(coded: Path, picture_file: Path) -> None:
     assert coded.read_bytes() == before
     ok("encode", picture_file, "-q", 90, "-f")
     assert len(coded.read_bytes()) > len(before)
-    assert "same file" in fails("encode", picture_file, picture_file, "-f")
+    assert "same file" in fails("encode", picture_file, "-o", picture_file, "-f")
 
 
 def test_info_and_models(coded: Path) -> None:
@@ -196,7 +208,7 @@ def tiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_region_and_preview_of_a_tiled_file(tiled: Path, tmp_path: Path) -> None:
     whole = np.asarray(Image.open(tiled / "whole.png"))
     region = ok("decode", tiled / "a.vaec", tmp_path / "part.png", "--region", "100,90,150,100")
-    assert region.stderr.startswith(b"150x100, ")
+    assert b"a.vaec: 150x100, " in region.stderr
     assert np.array_equal(np.asarray(Image.open(tmp_path / "part.png")), whole[90:190, 100:250])
     assert "not within" in fails("decode", tiled / "a.vaec", tmp_path / "x.png", "--region", "300,0,81,10")
     ok("decode", tiled / "a.vaec", tmp_path / "small.png", "--scale", "1/8")
@@ -265,7 +277,7 @@ def test_bad_inputs(tmp_path: Path, picture_file: Path) -> None:
     assert "limit" in fails("encode", picture_file, "--max-pixels", 100)
     assert "unknown model" in fails("encode", picture_file, "--model", "best")
     assert "no such folder" in fails("encode", picture_file, tmp_path / "none" / "out.vaec")
-    assert "folder" in fails("encode", picture_file, tmp_path, "-f")
+    assert "folder" in fails("encode", picture_file, tmp_path, "-f", code=2)
     assert set(tmp_path.iterdir()) == before
 
 

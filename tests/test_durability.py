@@ -131,14 +131,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folder / "encode").mkdir()
     for name, (height, width) in {"a": (20, 30), "large": (600, 800), "z": (40, 30)}.items():
         Image.fromarray(generated_picture(height, width)).save(folder / "encode" / f"{name}.png")
-    subprocess.run([*VAECODEC, "encode", "encode", "decode", "-q", "95"], cwd=folder, check=True)
+    subprocess.run([*VAECODEC, "encode", "encode", "-o", "decode", "-q", "95"], cwd=folder, check=True)
     return {"encode": folder / "encode", "decode": folder / "decode"}
 
 
 def folder_run(command: str, source: Path, out: Path, **options: object) -> subprocess.CompletedProcess:
-    arguments = (
-        [command, str(source), str(out), "-q", "95"] if command == "encode" else [command, str(source), str(out)]
-    )
+    arguments = [command, str(source), "-o", str(out), *(["-q", "95"] if command == "encode" else [])]
     return subprocess.run([*VAECODEC, *arguments, "--jobs", "2"], capture_output=True, text=True, **options)
 
 

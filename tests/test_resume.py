@@ -24,7 +24,7 @@ def test_resume_finds_archives_of_the_old_rule(tmp_path: Path) -> None:
 
     def left(root: Path, out: Path) -> set[str]:
         plan = make_plan(root, out, ENCODE, True)
-        return {job.name for job in without_done(plan.jobs, out)}
+        return {job.name for job in without_done(plan.jobs, out, ENCODE)}
 
     assert left(tmp_path / "in", out) == {"new.png", "deep/a.png"}
     make(tmp_path / "in", "b.jpg")  # b.vaec was made of b.png

@@ -27,8 +27,10 @@ def printable(text: str) -> str:
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """The message of an error, or its class where it has none."""
-    return printable(" ".join(str(error).split()))[:longest] or type(error).__name__
+    """The message of an error, or its class where it has none; of a long one the middle is left out, since names of
+    files come first and reasons last."""
+    text = printable(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[5 - longest // 2 :]}"
 
 
 def reason(error: BaseException) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -15,27 +16,46 @@ from vaecodec.codec import Codec
 from vaecodec.errors import explain
 from vaecodec.files import Source, input_limit
 from vaecodec.formats import can_write, missing_plugin, readable_suffixes
+from vaecodec.inspection import kept_as
 from vaecodec.listing import Listing, list_folder
 from vaecodec.manifest import MANIFEST, Entry, Written, open_manifest
 from vaecodec.naming import SUFFIX, decoded_names, encoded_name, folded
-from vaecodec.output import check_free, remove_partials, write_whole
-from vaecodec.picture import Picture, save_picture, to_picture
+from vaecodec.output import Found, check_free, look_at, remove_partials, write_whole
+from vaecodec.picture import Picture, Saving, save_picture, to_picture
+from vaecodec.runtime.defaults import tuned_model
+from vaecodec.runtime.store import load_model
+from vaecodec.scaling import decode_scaled
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url, local_path, place
+from vaecodec.tiles import TILE_LOG2
 
+SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False}
+"""Arguments of Codec that the bytes of a file depend on, and their defaults."""
 STALE = 600
 """Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec."""
+    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; how decoded images
+    are written, and at which scale."""
 
     kind: str
     suffix: str
     quality: float | None = None
     force: bool = False
     codec: dict[str, Any] = field(default_factory=dict)
+    saving: Saving = field(default_factory=Saving)
+    scale: Fraction = Fraction(1)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides on the bytes of an output, as it is in the manifest: a model by its identity."""
+        if self.kind == "decode":
+            return {"suffix": self.suffix, "scale": str(self.scale), **vars(self.saving)}
+        model = load_model(tuned_model(self.codec.get("model"), self.codec.get("tune")))
+        quality = model.default_quality if self.quality is None else self.quality
+        rest = {name: self.codec.get(name, default) for name, default in SETTINGS.items()}
+        return {"quality": float(quality), "model": model.identity.hex(), **rest}
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,8 @@ class Job:
     target: str | Path
     name: str = ""
     target_name: str = ""
+    again: bool = False
+    """Whether its output is there, made by an earlier run with other settings, and is to be replaced."""
 
 
 @dataclass
@@ -113,17 +135,23 @@ def _foreign(found: Listing, targets: set[str]) -> dict[str, list[str]]:
     return {why: names for why, names in kept.items() if names}
 
 
-def without_done(jobs: list[Job], out: str | Path) -> list[Job]:
-    """The jobs whose output is not there yet. Outputs of an earlier rule of naming are found by the manifest; a file
-    that was made from another one is not taken for the output."""
-    written = Written(out)
+def without_done(jobs: list[Job], out: str | Path | None, task: Task) -> list[Job]:
+    """The jobs whose output is not there yet, or was made with other settings: those are done `again`. Outputs of an
+    earlier rule of naming are found by the manifest; a file that was made from another one is not taken for the output.
+    Without `out`, where there is no manifest, an output that is there is one."""
+    if out is None:
+        return [job for job in jobs if look_at(job.target) is Found.NOTHING]
+    written, settings = Written(out), task.settings()
     there = _present(jobs, out)
-    return [
-        job
-        for job in jobs
-        if not (there(job.target_name) and not written.others(job.target_name, job.name))
-        and not any(map(there, written.targets(job.name)))
-    ]
+    left = []
+    for job in jobs:
+        own = there(job.target_name) and not written.others(job.target_name, job.name)
+        names = [job.target_name] * own + [name for name in written.targets(job.name) if there(name)]
+        if not names:
+            left.append(job)
+        elif all(written.otherwise(name, settings) for name in names):
+            left.append(replace(job, again=True))
+    return left
 
 
 def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
@@ -135,13 +163,13 @@ def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
 
 
 def run_jobs(
-    plan: Plan, task: Task, out: str | Path, workers: int, report: Callable[[Entry], None] = lambda entry: None
+    plan: Plan, task: Task, out: str | Path | None, workers: int, report: Callable[[Entry], None] = lambda entry: None
 ) -> list[Entry]:
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
-    Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
-    bytes_out, bpp, seconds, and notes where there are any; or source and error. A worker that dies costs at most the
-    file that it holds. Raises VaecodecError if no worker starts, or if the manifest is none.
+    Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
+    bytes_in, bytes_out, bpp, settings, seconds, and kept and notes where there are any; or source and error. A worker
+    that dies costs at most the file that it holds. Raises VaecodecError if no worker starts or the manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -156,10 +184,10 @@ def run_jobs(
     return failures
 
 
-def _told_apart(jobs: list[Job], out: str | Path) -> tuple[list[Job], list[Entry]]:
+def _told_apart(jobs: list[Job], out: str | Path | None) -> tuple[list[Job], list[Entry]]:
     """The jobs, and entries of those that would overwrite others since `out`, with its manifest in it, is a folder
     that does not tell names apart by their case."""
-    folder = local_path(out)
+    folder = None if out is None else local_path(out)
     if folder is None or not _same_file(folder / MANIFEST, folder / MANIFEST.upper()):
         return jobs, []
     first: dict[str, Job] = {}
@@ -193,7 +221,7 @@ class Worker:
     """One model, and what to do with every file: made once in every process, called with every job."""
 
     def __init__(self, task: Task) -> None:
-        self.task, self.codec = task, Codec(**task.codec)
+        self.task, self.codec, self.settings = task, Codec(**task.codec), task.settings()
         if task.kind == "decode":
             can_write(task.suffix.lower())  # loads the plugin
 
@@ -201,7 +229,7 @@ class Worker:
         """The manifest entry of a job; what goes wrong with it, whatever it is, is in the entry, too."""
         started = time.perf_counter()
         try:
-            check_free(job.target, self.task.kind == "encode", self.task.force)
+            check_free(job.target, self.task.kind == "encode", self.task.force or job.again)
             target = local_path(job.target)
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,12 +247,12 @@ class Worker:
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:
-            picture, size = self.codec.decode_picture(source), source.size
-        data, notes = save_picture(picture, self.task.suffix)
+            picture, size = decode_scaled(self.codec, source, self.task.scale), source.size
+        data, notes = save_picture(picture, self.task.suffix, self.task.saving)
         return self._written(job, data, picture, size, size, notes)
 
     def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int, notes: list[str]) -> Entry:
-        write_whole(job.target, data, self.task.force)
+        write_whole(job.target, data, self.task.force or job.again)
         entry = {
             "source": str(job.source),
             "target": str(job.target),
@@ -233,5 +261,8 @@ class Worker:
             "bytes_in": size,
             "bytes_out": len(data),
             "bpp": round(coded * 8 / (picture.width * picture.height), 4),
+            "settings": self.settings,
         }
+        if kept := kept_as(data if self.task.kind == "encode" else job.source, self.codec.max_pixels):
+            entry["kept"] = kept
         return entry | ({"notes": notes} if notes else {})

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from vaecodec.bitstream.container import read_container
+from vaecodec.bitstream.container import Section, read_container
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.errors import ModelError
 from vaecodec.files import Source
 from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime.store import load_model_for
+
+KEPT = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
+"""How a file has its image where that takes fewer bytes than latents."""
+
+
+def kept_as(source: Any, max_pixels: int = MAX_PIXELS) -> str | None:
+    """One of KEPT for a .vaec file (bytes, path or binary file object); None where the image is in latents. Raises
+    FormatError."""
+    with Source(source) as opened:
+        return KEPT.get(read_container(opened, max_pixels).kept)
 
 
 def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
@@ -39,6 +49,7 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "height": header.height,
         "mode": ("L" if header.gray else "RGB") + ("A" if container.has_alpha else ""),
         "quality": header.quality / QUALITY_UNIT,
+        "kept": KEPT.get(container.kept),
         "model": model,
         "model_identity": header.model.hex(),
         "groups": len(container.groups),

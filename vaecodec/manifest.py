@@ -23,9 +23,12 @@ Entry = dict[str, Any]
 
 
 @contextmanager
-def open_manifest(out: str | Path) -> Iterator[Callable[[Entry], None]]:
+def open_manifest(out: str | Path | None) -> Iterator[Callable[[Entry], None]]:
     """Appends entries: at once in a folder, which is made; of a URL at the end of the run, whatever ends it, since
-    object stores know only whole files. Raises VaecodecError if the file there is no manifest."""
+    object stores know only whole files; nowhere for None. Raises VaecodecError if the file there is no manifest."""
+    if out is None:
+        yield lambda entry: None
+        return
     folder = local_path(out)
     if folder is None:
         with _at_url(str(place(out, MANIFEST))) as write:
@@ -91,6 +94,7 @@ class Written:
 
     def __init__(self, out: str | Path) -> None:
         self._sources: dict[str, str] = {}
+        self._settings: dict[str, Entry | None] = {}
         self._targets: dict[tuple[str, str], list[str]] = {}
         name_of = cache(lambda path: _name_in(out, path))
         for entry in read_manifest(out):
@@ -100,11 +104,17 @@ class Written:
             name = str(PurePosixPath(folder, PurePosixPath(target).name))
             source = PurePosixPath(entry["source"]).name
             self._sources[name] = source
+            self._settings[name] = entry.get("settings")
             self._targets.setdefault((folder, source), []).append(name)
 
     def others(self, target: str, source: str) -> bool:
         """Whether the file of this name was made from another file than `source` (relative names)."""
         return self._sources.get(target, PurePosixPath(source).name) != PurePosixPath(source).name
+
+    def otherwise(self, target: str, settings: Entry) -> bool:
+        """Whether the file of this name is known to have been made with other settings."""
+        before = self._settings.get(target)
+        return before is not None and before != settings
 
     def targets(self, source: str) -> list[str]:
         """Names of what was made from a file, now or by an earlier rule of naming: the same folder in both trees."""

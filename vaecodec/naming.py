@@ -21,6 +21,16 @@ def encoded_name(name: str) -> str:
     return name + SUFFIX
 
 
+def short_name(name: str) -> str:
+    """The .vaec file of an image that is named by itself: a.png -> a.vaec."""
+    return PurePosixPath(name).stem + SUFFIX
+
+
+def long_name(name: str, kind: str, suffix: str) -> str:
+    """What tells the outputs of a.png and a.jpg, or of a.png.vaec and a.jpg.vaec, apart."""
+    return encoded_name(name) if kind == "encode" else _bare(name) + suffix
+
+
 def decoded_name(name: str, suffix: str) -> str:
     """The image of a .vaec file: a.vaec, a.png.vaec, a.jpg.vaec -> a.png; v1.2.vaec -> v1.2.png."""
     path = PurePosixPath(_bare(name))

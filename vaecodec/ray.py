@@ -121,7 +121,7 @@ def _run(
     if not plan.count:
         raise VaecodecError(f"no {'images' if task.kind == 'encode' else f'{SUFFIX} files'} in {source}")
     if resume:
-        plan.jobs = without_done(plan.jobs, target)
+        plan.jobs = without_done(plan.jobs, target, task)
     rows = _rows(plan)
     if not ray.is_initialized():
         ray.init()

@@ -2,13 +2,14 @@
 
 from vaecodec.picture.picture import IMAGE_SUFFIXES, MAX_PIXELS, SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.reading import to_picture
-from vaecodec.picture.writing import save_image, save_picture, to_array, to_pil, to_tensor
+from vaecodec.picture.writing import Saving, save_image, save_picture, to_array, to_pil, to_tensor
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "SIXTEEN_BITS",
     "Picture",
+    "Saving",
     "check_pixels",
     "save_image",
     "save_picture",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,16 +55,39 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def save_picture(picture: Picture, suffix: str) -> tuple[bytes, list[str]]:
+@dataclass(frozen=True)
+class Saving:
+    """How an image is written. quality: from 1 to 100, of formats that lose something (None: 95); lossless: of WebP and
+    JPEG XL, without loss; png_level: effort of PNG, from 0 to 9. Level 6, the default of others, takes three times as
+    long as level 1 and saves 7 % of the bytes."""
+
+    quality: int | None = None
+    lossless: bool = False
+    png_level: int = 1
+
+
+WITH_QUALITY = ("JPEG", "WEBP", "AVIF", "HEIF", "JXL")
+"""Formats that --quality is for."""
+WITHOUT_LOSS = ("WEBP", "JXL")
+"""Formats that are written without loss if that is asked for; Pillow writes AVIF at quality 100 with errors up to 3."""
+
+
+def save_picture(picture: Picture, suffix: str, how: Saving | None = None) -> tuple[bytes, list[str]]:
     """File bytes of a decoded picture in the format of `suffix`, and notes, as from save_image. What was kept as a JPEG
-    becomes that JPEG again, with its coefficients, where a JPEG is asked for."""
+    becomes that JPEG again, with its coefficients, where a JPEG is asked for and no quality."""
     Image.preinit()
-    if picture.jpeg is not None and picture.alpha is None and Image.EXTENSION.get(suffix.lower()) == "JPEG":
+    how = how or Saving()
+    if (
+        how.quality is None
+        and picture.jpeg is not None
+        and picture.alpha is None
+        and Image.EXTENSION.get(suffix.lower()) == "JPEG"
+    ):
         exif = _laid(picture.exif, picture)
         if exif is not None or picture.jpeg_orientation == 1:
             data, lost = with_metadata(picture.jpeg, exif, picture.icc, picture.xmp)
             return data, [f"JPEG cannot hold the {name} of this image: left out" for name in lost]
-    return save_image(to_pil(picture), suffix)
+    return save_image(to_pil(picture), suffix, how)
 
 
 def _laid(exif: bytes | None, picture: Picture) -> bytes | None:
@@ -84,24 +108,24 @@ def _laid(exif: bytes | None, picture: Picture) -> bytes | None:
     return bytes(block.data)
 
 
-def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
+def save_image(image: Image.Image, suffix: str, how: Saving | None = None) -> tuple[bytes, list[str]]:
     """File bytes of a decoded image in the format of `suffix` (".png", ".jpg", ...) with its metadata, and notes.
 
     Metadata that the format cannot hold, or that Pillow has to read and cannot, is left out, with a note. Raises
-    ImageError for an unknown format.
+    ImageError for an unknown format, or for one that has no quality or is never without loss where that is asked for.
     """
     Image.preinit()  # the common formats; all of Pillow's plugins take as long to load as a small image to decode
     image_format = Image.EXTENSION.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
     if image_format is None or image_format not in Image.SAVE:
         raise ImageError(f"cannot write images with suffix {suffix!r}")
     notes: list[str] = []
-    options, dropped = _options(image, image_format), set[str]()
+    options, dropped = _options(image, image_format) | _coding(image_format, how or Saving()), set[str]()
+    if image_format == "GIF" and image.mode not in ("L", "1") and image.getcolors(256) is None:
+        notes.append("GIF has 256 colours at most: the others became the nearest of these")
     if image_format in ("JPEG", "BMP", "PPM") and image.mode in ("RGBA", "LA"):
         notes.append(f"{image_format} has no transparency: flattened on white")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
-    if image_format in ("JPEG", "WEBP", "AVIF"):
-        options["quality"] = 95
     if image_format == "WEBP" and image.mode in ("L", "LA"):  # it has no gray pixels that a gray profile could describe
         options.pop("icc_profile", None)
     while True:
@@ -122,6 +146,21 @@ def save_image(image: Image.Image, suffix: str) -> tuple[bytes, list[str]]:
     held = _held(data) - dropped if wanted else set()
     lost = [name for name in wanted if name not in held]
     return data, notes + [f"{image_format} cannot hold the {name} of this image: left out" for name in lost]
+
+
+def _coding(image_format: str, how: Saving) -> dict[str, Any]:
+    """Options of Pillow's save for quality and effort."""
+    if how.quality is not None and image_format not in WITH_QUALITY:
+        raise ImageError(f"{image_format} has no quality: it is for {', '.join(WITH_QUALITY)}")
+    if how.lossless and image_format not in WITHOUT_LOSS:
+        raise ImageError(f"{image_format} has no option lossless: it is for {', '.join(WITHOUT_LOSS)}")
+    if image_format == "PNG":
+        return {"compress_level": how.png_level}
+    if how.lossless:
+        return {"lossless": True}
+    if image_format in ("JPEG", "WEBP", "AVIF"):
+        return {"quality": how.quality or 95}
+    return {} if how.quality is None else {"quality": how.quality}
 
 
 def _options(image: Image.Image, image_format: str) -> dict[str, Any]:
