@@ -25,6 +25,7 @@ from vaecodec.cli.options import (
     tune_option,
     write_target,
 )
+from vaecodec.cli.targets import check_goal, target_options
 from vaecodec.codec import Codec
 from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
 from vaecodec.files import Source, input_limit
@@ -32,6 +33,7 @@ from vaecodec.folders import Task
 from vaecodec.naming import SUFFIX
 from vaecodec.picture import Picture, to_array, to_picture
 from vaecodec.storage import is_folder
+from vaecodec.targets import Target
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
@@ -47,6 +49,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.FloatRange(1, 100),
     help="From 1 (smallest) to 100 (best); fractions are allowed.  [default: high, the model's own]",
 )
+@target_options
 @tune_option
 @click.option(
     "--tile",
@@ -73,6 +76,7 @@ def encode(
     target: str | None,
     rest: tuple[str, ...],
     quality: float | None,
+    goal: Target | None,
     tune: str | None,
     tile: str,
     effort: int,
@@ -103,13 +107,16 @@ def encode(
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         options |= {"effort": effort, "keep_hidden": keep_hidden, "tune": tune}
-        run_folder(source, target, Task("encode", SUFFIX, quality, force, options), recursive, jobs, resume, quiet)
+        task = Task("encode", SUFFIX, quality, force, options, goal)
+        run_folder(source, target, task, recursive, jobs, resume, quiet)
         return
     target = output_path(source, target, lambda name: Path(name).stem + SUFFIX)
     check_target(source, target, force, stream=True)
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
+    if goal:
+        check_goal(goal, picture.width, picture.height)
     codec = Codec(
         model,
         backend,
@@ -123,14 +130,15 @@ def encode(
         tune=tune,
     )
     with naming(source), progress_bar(quiet, "encoding") as progress:
-        data = codec.encode_picture(picture, quality, progress)
-    for note in picture.notes:
+        reached = codec.reach(picture, goal, progress) if goal else None
+        data = reached.data if reached else codec.encode_picture(picture, quality, progress)
+    for note in [*picture.notes, *(reached.notes if reached else [])]:
         say(quiet, f"note: {note}")
     seconds = time.perf_counter() - started
-    report = ""
+    report = f", {reached}" if reached else ""
     if verify:
         error = _error(picture, codec.decode_picture(data))
-        report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
+        report += f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
     write_target(target, data, force)
     say(quiet, f"{summary(picture, size, len(data), len(data))}, {seconds:.2f} s{report}")
 

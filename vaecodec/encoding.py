@@ -24,7 +24,7 @@ from vaecodec.windows import analyse_tile, synthesise
 
 SHARED = 50
 """Distance between qualities, in the units that files store, up to which they share an analysis. It depends on the rate
-a little: that of a quality so far away is worth less than 0.1 % of the bytes, and 0.04 dB of where PSNR comes to lie."""
+a little: that of a quality so far away costs less than 0.1 % of the bytes, and PSNR comes to lie 0.04 dB beside."""
 HELD_PIXELS = 1 << 24
 """Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes a pixel."""
 

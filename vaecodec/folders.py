@@ -22,6 +22,7 @@ from vaecodec.output import check_free, remove_partials, write_whole
 from vaecodec.picture import Picture, save_picture, to_picture
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url, local_path, place
+from vaecodec.targets import Target
 
 STALE = 600
 """Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""
@@ -29,13 +30,15 @@ STALE = 600
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec."""
+    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; goal: the target
+    of every file, in place of a quality."""
 
     kind: str
     suffix: str
     quality: float | None = None
     force: bool = False
     codec: dict[str, Any] = field(default_factory=dict)
+    goal: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,9 @@ def run_jobs(
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` and to `report`: source, target, width, height, bytes_in,
-    bytes_out, bpp, seconds, and notes where there are any; or source and error. A worker that dies costs at most the
-    file that it holds. Raises VaecodecError if no worker starts, or if the manifest is none.
+    bytes_out, bpp, seconds, notes where there are any, and what was reached where there was a goal; or source and
+    error. A worker that dies costs at most the file that it holds. Raises VaecodecError if no worker starts, or if the
+    manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -214,8 +218,12 @@ class Worker:
     def _encode(self, job: Job) -> Entry:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
-        data = self.codec.encode_picture(picture, self.task.quality)
-        return self._written(job, data, picture, size, len(data), picture.notes)
+        if self.task.goal is None:
+            data = self.codec.encode_picture(picture, self.task.quality)
+            return self._written(job, data, picture, size, len(data), picture.notes)
+        reached = self.codec.reach(picture, self.task.goal)
+        notes = [*picture.notes, *reached.notes]
+        return self._written(job, reached.data, picture, size, len(reached.data), notes) | {"reached": str(reached)}
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:

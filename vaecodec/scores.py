@@ -101,6 +101,10 @@ def _as_shown(rgb: Pixels, picture: Picture) -> Pixels:
     return to_array(Picture(rgb, gray=picture.gray))
 
 
+def _shown_decibels(value: float) -> str:
+    return "no loss" if value == math.inf else f"{value:.2f} dB"
+
+
 def _decibels(likeness: float) -> float:
     """1 becomes MOST_DB."""
     return min(-10 * math.log10(max(1 - likeness, 1e-30)), MOST_DB)

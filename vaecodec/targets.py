@@ -7,6 +7,7 @@ Each target may say `best`: where it is out of reach the nearest that there is w
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from dataclasses import dataclass
@@ -133,9 +134,16 @@ def check_alone(quality: float | None, target: Target | None) -> None:
         raise VaecodecError("a target is in place of a quality: give one of them")
 
 
-def check_target(target: Target, width: int, height: int) -> None:
-    """Raises ImageError where an image of this size has no such measure, VaecodecError for what is no target."""
+def check_kind(target: Target) -> None:
+    """Raises VaecodecError for what is no target, or where the package that measures it is not installed."""
     if not isinstance(target, Target):
         raise VaecodecError(f"a target must be Size, Bpp, Psnr, MsSsim or Ssimulacra2, not {type(target).__name__}")
+    if isinstance(target, Ssimulacra2) and importlib.util.find_spec("ssimulacra2") is None:
+        raise VaecodecError("a target of SSIMULACRA 2 needs a package: pip install ssimulacra2")
+
+
+def check_target(target: Target, width: int, height: int) -> None:
+    """Raises VaecodecError as check_kind does, ImageError where an image of this size has no such measure."""
+    check_kind(target)
     if isinstance(target, MsSsim) and min(width, height) < MIN_SIDE:
         raise ImageError(f"MS-SSIM needs images of at least {MIN_SIDE} pixels a side; this one has {width}x{height}")
