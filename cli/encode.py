@@ -25,6 +25,7 @@ from vaecodec.cli.options import (
     tune_option,
     write_target,
 )
+from vaecodec.cli.targets import check_goal, target_options
 from vaecodec.codec import Codec
 from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
 from vaecodec.errors import printable
@@ -34,6 +35,7 @@ from vaecodec.inspection import kept_as
 from vaecodec.naming import SUFFIX, short_name
 from vaecodec.picture import Picture, to_array, to_picture
 from vaecodec.storage import is_folder
+from vaecodec.targets import Target
 from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
@@ -47,6 +49,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.FloatRange(1, 100),
     help="From 1 (smallest) to 100 (best); fractions are allowed.  [default: high, the model's own]",
 )
+@target_options
 @tune_option
 @click.option(
     "--tile",
@@ -71,6 +74,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 def encode(
     arguments: tuple[str, ...],
     quality: float | None,
+    goal: Target | None,
     tune: str | None,
     tile: str,
     effort: int,
@@ -105,7 +109,7 @@ def encode(
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
         options |= {"effort": effort, "keep_hidden": keep_hidden, "tune": tune}
-        task = Task("encode", SUFFIX, quality, force, options)
+        task = Task("encode", SUFFIX, quality, force, options, goal=goal)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs
@@ -114,6 +118,8 @@ def encode(
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
+    if goal:
+        check_goal(goal, picture.width, picture.height)
     codec = Codec(
         model,
         backend,
@@ -127,14 +133,15 @@ def encode(
         tune=tune,
     )
     with naming(source), progress_bar(quiet, "encoding") as progress:
-        data = codec.encode_picture(picture, quality, progress)
-    for note in picture.notes:
+        reached = codec.reach(picture, goal, progress) if goal else None
+        data = reached.data if reached else codec.encode_picture(picture, quality, progress)
+    for note in [*picture.notes, *(reached.notes if reached else [])]:
         say(quiet, f"note: {note}")
     seconds = time.perf_counter() - started
-    report = ""
+    report = f", {reached}" if reached else ""
     if verify:
         error = _error(picture, codec.decode_picture(data))
-        report = f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
+        report += f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
     write_target(target, data, force)
     entry: dict[str, Any] = {"width": picture.width, "height": picture.height}
     entry |= {"bytes_in": size, "bytes_out": len(data), "bpp": len(data) * 8 / (picture.width * picture.height)}

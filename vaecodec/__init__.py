@@ -22,20 +22,28 @@ if TYPE_CHECKING:
 
     from vaecodec.codec import Codec
     from vaecodec.inspection import inspect
+    from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendError",
+    "Bpp",
     "Codec",
     "FormatError",
     "ImageError",
     "ModelError",
+    "MsSsim",
+    "Psnr",
+    "Size",
+    "Ssimulacra2",
+    "TargetError",
     "VaecodecError",
     "decode",
     "encode",
     "inspect",
 ]
 _LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
+_LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "TargetError"], "vaecodec.targets")
 
 
 def __getattr__(name: str) -> Any:
@@ -55,9 +63,10 @@ def encode(
     model: str | Path | None = None,
     effort: int = 1,
     tune: str | None = None,
+    target: Target | None = None,
 ) -> bytes:
     """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode."""
-    return _codec(model, effort, tune).encode(image, quality)
+    return _codec(model, effort, tune).encode(image, quality, target)
 
 
 def decode(source: Any, model: str | Path | None = None) -> Image.Image:

@@ -27,6 +27,7 @@ from vaecodec.runtime.store import load_model
 from vaecodec.scaling import decode_scaled
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url, local_path, place
+from vaecodec.targets import Target
 from vaecodec.tiles import TILE_LOG2
 
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False}
@@ -37,14 +38,15 @@ STALE = 600
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; how decoded images
-    are written, and at which scale."""
+    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; goal: the target
+    of every file, in place of a quality; how decoded images are written, and at which scale."""
 
     kind: str
     suffix: str
     quality: float | None = None
     force: bool = False
     codec: dict[str, Any] = field(default_factory=dict)
+    goal: Target | None = None
     saving: Saving = field(default_factory=Saving)
     scale: Fraction = Fraction(1)
 
@@ -55,7 +57,8 @@ class Task:
         model = load_model(tuned_model(self.codec.get("model"), self.codec.get("tune")))
         quality = model.default_quality if self.quality is None else self.quality
         rest = {name: self.codec.get(name, default) for name, default in SETTINGS.items()}
-        return {"quality": float(quality), "model": model.identity.hex(), **rest}
+        aim = {"quality": float(quality)} if self.goal is None else {"target": repr(self.goal)}
+        return {**aim, "model": model.identity.hex(), **rest}
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,9 @@ def run_jobs(
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
-    bytes_in, bytes_out, bpp, settings, seconds, and kept and notes where there are any; or source and error. A worker
-    that dies costs at most the file that it holds. Raises VaecodecError if no worker starts or the manifest is none.
+    bytes_in, bytes_out, bpp, settings, seconds, and kept, notes and what was reached where there are any; or source
+    and error. A worker that dies costs at most the file that it holds. Raises VaecodecError if no worker starts or the
+    manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -242,8 +246,12 @@ class Worker:
     def _encode(self, job: Job) -> Entry:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
-        data = self.codec.encode_picture(picture, self.task.quality)
-        return self._written(job, data, picture, size, len(data), picture.notes)
+        if self.task.goal is None:
+            data = self.codec.encode_picture(picture, self.task.quality)
+            return self._written(job, data, picture, size, len(data), picture.notes)
+        reached = self.codec.reach(picture, self.task.goal)
+        notes = [*picture.notes, *reached.notes]
+        return self._written(job, reached.data, picture, size, len(reached.data), notes) | {"reached": str(reached)}
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:

@@ -8,8 +8,8 @@
 
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
 thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100; default: the
-model's own), effort (1 to 9, default 1), model (name or path) or tune ("eye", "psnr", "ms-ssim"), exif, icc_profile,
-xmp (default: those of the image; None: without).
+model's own) or target (as vaecodec.Size("100kB")), effort (1 to 9, default 1), model (name or path) or tune ("eye",
+"psnr", "ms-ssim"), exif, icc_profile, xmp (default: those of the image; None: without).
 As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way. And
 as everywhere, Pillow opens the file itself: `save` empties what is there, whatever it is, before a plugin is asked.
 """
@@ -28,6 +28,7 @@ from vaecodec.files import Source
 from vaecodec.picture import to_picture, to_pil
 from vaecodec.picture.metadata import EXIF_TAGS, exif_of, xmp_of
 from vaecodec.sections import METADATA
+from vaecodec.targets import check_alone
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
 PREVIEW = 8
@@ -137,7 +138,9 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         picture.xmp = _block(options, "xmp", xmp_of(image))
         keep_hidden = options.get("keep_hidden", False)
         codec = _codec(options.get("model"), options.get("effort", 1), keep_hidden, options.get("tune"))
-        fp.write(codec.encode_picture(picture, options.get("quality")))
+        quality, target = options.get("quality"), options.get("target")
+        check_alone(quality, target)
+        fp.write(codec.encode_picture(picture, quality) if target is None else codec.reach(picture, target).data)
     except VaecodecError as error:
         raise OSError(str(error)) from error
 

@@ -31,6 +31,7 @@ from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import load_model
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url
+from vaecodec.targets import Target, check_alone, check_kind
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
@@ -44,12 +45,13 @@ MANIFEST = pyarrow.schema(
         ("bytes_out", pyarrow.int64()),
         ("bpp", pyarrow.float64()),
         ("seconds", pyarrow.float64()),
+        ("reached", pyarrow.string()),
         ("notes", pyarrow.list_(pyarrow.string())),
         ("error", pyarrow.string()),
     ]
 )
-"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error, and notes if
-something could not be kept."""
+"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error, `reached` if
+there was a target, and notes if something could not be kept."""
 DEATHS = 3
 """How many workers may die on an image, after the one that showed that something in its block is dangerous."""
 
@@ -59,6 +61,7 @@ def encode_dataset(
     target: str | Path,
     quality: float | None = None,
     *,
+    goal: Target | None = None,
     actors: int | tuple[int, int] | None = None,
     cpus: float = 1,
     block: int = 16,
@@ -67,20 +70,23 @@ def encode_dataset(
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
-    source, target: folders or URLs of fsspec that every machine sees. quality: 1 to 100, None: the model's own default.
-    actors: how many, or how many at first and at
-    most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1 where
-    they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave out
-    images whose output exists; without it .vaec files are overwritten, never others. codec: arguments of Codec.
+    source, target: folders or URLs of fsspec that every machine sees. quality: 1 to 100, None: the model's own default;
+    goal: in place of it the target of every image, as vaecodec.Size("100kB"). actors: how many, or how many at first
+    and at most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1
+    where they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave
+    out images whose output exists; without it .vaec files are overwritten, never others. codec: arguments of Codec.
 
     Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
     its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
     workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
     listed or has no images, or if Ray itself fails; then what was written stays, and the same call goes on.
     """
+    check_alone(quality, goal)
     if quality is not None:
         quality_units(quality)  # a wrong one is an error here, not one of every image
-    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec)
+    if goal is not None:
+        check_kind(goal)
+    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec, goal=goal)
     return _run(task, source, target, actors, cpus, block, resume)
 
 
@@ -213,15 +219,21 @@ class Encoder:
     """For Dataset.map_batches: rows with "bytes" (an image file, as from ray.data.read_binary_files) or "image"
     (uint8 array (H, W[, C]), as from ray.data.read_images) get a .vaec file in "vaec" (bytes) instead.
 
-    quality: 1 to 100 (None: the model's own default); codec: arguments of Codec. A row that cannot be encoded has None
+    quality: 1 to 100 (None: the model's own default); goal: in place of it the target of every row, as
+    vaecodec.Size("100kB"); codec: arguments of Codec. A row that cannot be encoded has None
     in "vaec" and the reason in "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, quality: float | None = None, **codec: Any) -> None:
-        self._quality, self._codec = quality, Codec(**({"threads": 1} | codec))
+    def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Any) -> None:
+        check_alone(quality, goal)
+        self._quality, self._goal, self._codec = quality, goal, Codec(**({"threads": 1} | codec))
 
     def __call__(self, batch: Batch) -> Batch:
-        return _convert(batch, ("image", "bytes"), "vaec", lambda item: self._codec.encode(item, self._quality), None)
+
+        def encode(item: Any) -> bytes:
+            return self._codec.encode(item, self._quality, self._goal)
+
+        return _convert(batch, ("image", "bytes"), "vaec", encode, None)
 
 
 class Decoder:

@@ -1,0 +1,63 @@
+"""Options that name a target in place of a quality."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from vaecodec.errors import ImageError, VaecodecError
+from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, check_kind, check_target
+
+TARGETS: dict[str, tuple[Callable[..., Target], type, str, str]] = {
+    "size": (Size, str, "SIZE", "The file in at most so many bytes, and no more than 1 % fewer: 100kB, 64KiB, 1.5MB."),
+    "bpp": (Bpp, float, "BITS", "Likewise in bits a pixel."),
+    "psnr": (Psnr, float, "DB", "At least this PSNR, in dB: guaranteed, at need by another form than latents."),
+    "ms-ssim": (MsSsim, float, "SSIM", "At least this MS-SSIM, up to 1 (images of 161 pixels a side or more)."),
+    "ssimulacra2": (Ssimulacra2, float, "SCORE", "At least this SSIMULACRA 2, up to 100 (needs package ssimulacra2)."),
+}
+
+
+def target_options(command: Callable) -> Callable:
+    """--target-size, --target-bpp, ..., --best, which the command gets as `goal`, a Target or None; none of them goes
+    with its `quality`."""
+
+    @functools.wraps(command)
+    def with_goal(*arguments: Any, best: bool, **options: Any) -> Any:
+        given = {name: options.pop(f"target_{name.replace('-', '_')}") for name in TARGETS}
+        given = {name: value for name, value in given.items() if value is not None}
+        goal = None
+        if len(given) > 1:
+            raise click.UsageError(f"One target at a time, not {' and '.join(f'--target-{name}' for name in given)}.")
+        if best and not given:
+            raise click.UsageError("--best is for a target that may be out of reach: give one, or leave it out.")
+        for name, value in given.items():
+            if options["quality"] is not None:
+                raise click.UsageError(f"--target-{name} is in place of --quality: give one of them.")
+            try:
+                goal = TARGETS[name][0](value, best)
+            except VaecodecError as error:
+                raise click.BadParameter(str(error), param_hint=f"--target-{name}") from error
+            check_kind(goal)
+        return command(*arguments, goal=goal, **options)
+
+    options = [
+        click.option(f"--target-{name}", type=kind, metavar=metavar, help=text)
+        for name, (_, kind, metavar, text) in TARGETS.items()
+    ]
+    options.append(
+        click.option("--best", is_flag=True, help="Where the target is out of reach, take the nearest: no error.")
+    )
+    for option in reversed(options):
+        with_goal = option(with_goal)
+    return with_goal
+
+
+def check_goal(goal: Target, width: int, height: int) -> None:
+    """A usage error for a measure that images of this size do not have."""
+    try:
+        check_target(goal, width, height)
+    except ImageError as error:
+        raise click.UsageError(str(error)) from error
