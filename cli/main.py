@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -34,13 +35,27 @@ class _Commands(click.Group):
             return None
         return getattr(importlib.import_module(f"vaecodec.cli.{name}"), name)
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with what may have been meant where there is no such command."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(context, args)
+        words = " ".join(args[:1])
+        if os.path.exists(name):
+            coded = name.lower().endswith(".vaec")
+            context.fail(f"{words} is no command. Did you mean: vaecodec {'decode' if coded else 'encode'} {words}")
+        nearest = difflib.get_close_matches(name, COMMANDS, n=1)
+        context.fail(f"No such command {name!r}." + (f" Did you mean {nearest[0]!r}?" if nearest else ""))
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(vaecodec.__version__, prog_name="vaecodec")
+@click.version_option(vaecodec.__version__, "-V", "--version", prog_name="vaecodec")
 def group() -> None:
     """A neural lossy image codec."""
 

@@ -170,6 +170,8 @@ def output_path(source: str, target: str | None, named: Callable[[str], str]) ->
 def check_target(source: str, target: str, force: bool, stream: bool) -> None:
     """Fail early, before any work, where the output cannot be written; `stream`: it will be a .vaec file."""
     if target == "-":
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise VaecodecError("a terminal shows no files: name one with -o, or send standard output on with > or |")
         return
     path, origin = local_path(target), local_path(source)
     if source != "-" and (source == target or (path and origin and _same_file(path, origin))):

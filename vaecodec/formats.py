@@ -31,12 +31,15 @@ def register(module: str) -> bool:
     return True
 
 
-def register_for(start: bytes) -> None:
-    """Register the plugin, if any, that an image file asks for; `start`: its first 12 bytes or more."""
+def register_for(start: bytes) -> str | None:
+    """Register the plugin, if any, that an image file asks for, and return its package if it is not installed;
+    `start`: the first 12 bytes of the file or more."""
+    module = None
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        register("pillow_heif")
-    if start.startswith(_JXL_STARTS):
-        register("pillow_jxl")
+        module = "pillow_heif"
+    elif start.startswith(_JXL_STARTS):
+        module = "pillow_jxl"
+    return PLUGINS[module][0] if module and not register(module) else None
 
 
 @functools.cache

@@ -24,6 +24,8 @@ from vaecodec.files import Source
 from vaecodec.tiles import TileGrid, counted_pixels
 
 MAGIC = b"VAEC"
+IMAGES = (b"\x89PNG\r", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+"""How files of images begin that somebody may take for one of ours."""
 VERSION = 2
 JPEG_VERSION = 3
 """Version of files that keep a JPEG which version 2 does not allow: they have no groups."""
@@ -168,6 +170,8 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     if not start:
         raise FormatError("the file is empty")
     if start[: len(MAGIC)] != MAGIC[: len(start)]:
+        if any(start.startswith(image[: len(start)]) for image in IMAGES):
+            raise FormatError("not a vaecodec file but an image: encode it?")
         raise FormatError("not a vaecodec file")
     reader.take(len(MAGIC))
     if (version := reader.byte()) not in (VERSION, JPEG_VERSION):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vaecodec.bitstream.container import MAGIC
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.files import Source, input_limit, is_buffer
 from vaecodec.formats import register_for
@@ -41,7 +42,11 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
         raise ImageError(f"cannot encode a {type(image).__name__}")
     try:
         with Source(image, input_limit(max_pixels)) as source:
-            register_for(source.read(0, 16))
+            start = source.read(0, 16)
+            if start.startswith(MAGIC):
+                raise ImageError(f"{source.name} is a .vaec file already: decode it?")
+            if package := register_for(start):
+                raise ImageError(f"{source.name} needs a plugin of Pillow: pip install {package}")
             return _from_file(source.file(), source.name, max_pixels)
     except ImageError:
         raise
