@@ -140,7 +140,7 @@ def test_a_kept_jpeg_is_coded_anew_where_a_quality_is_asked_for(tmp_path: Path) 
     assert run("encode", tmp_path / "a.jpg", "-q", 100).returncode == 0
     assert library.inspect(tmp_path / "a.vaec")["kept"] == "as a JPEG"
     sizes = []
-    for options in ([], ["-q", 10]):
+    for options in ([], ["-q", 90]):
         assert run("decode", tmp_path / "a.vaec", "-o", tmp_path / "b.jpg", "-f", *options).returncode == 0
         sizes.append((tmp_path / "b.jpg").stat().st_size)
-    assert sizes[1] < 0.7 * sizes[0]
+    assert sizes[1] > 1.5 * sizes[0]
