@@ -14,7 +14,7 @@ from vaecodec.forms import jpegs_from, jpegs_within, pixels_of
 from vaecodec.scores import Score, score_of, usual_curve
 from vaecodec.search import HIGHEST, Curve, search
 from vaecodec.sections import Kept
-from vaecodec.targets import Bpp, Psnr, Size, Target, TargetError, check_target
+from vaecodec.targets import MOST_BYTES, Bpp, Psnr, Size, Target, TargetError, check_target
 
 SLACK, AIM = 0.01, 0.004
 """Shares of its bytes by which a file may be smaller than its target, and had best be."""
@@ -49,8 +49,8 @@ def reach(encoding: Encoding, target: Target, progress: Callable[[float], None] 
     tries = _Tries(encoding, progress)
     if isinstance(target, Size | Bpp):
         pixels = picture.width * picture.height
-        limit = target.bytes if isinstance(target, Size) else math.floor(target.bpp * pixels / 8)
-        return _within(tries, target, limit)
+        limit = target.bytes if isinstance(target, Size) else target.bpp * pixels / 8
+        return _within(tries, target, math.floor(min(limit, MOST_BYTES)))
     return _as_good(tries, target, score_of(target, picture, encoding.rgb[0], encoding.model))
 
 

@@ -73,7 +73,7 @@ def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixel
             return psnr(original, _as_shown(decoded, picture), None if hidden is None else ~hidden)
 
         return Score(
-            decibels, lambda value: min(value, MOST_DB), usual_curve("psnr", model), low, aim, high, "{:.2f} dB".format
+            decibels, lambda value: min(value, MOST_DB), usual_curve("psnr", model), low, aim, high, _shown_decibels
         )
     if isinstance(target, MsSsim):
         wanted, rest = target.ms_ssim, 1 - target.ms_ssim

@@ -12,13 +12,15 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
+from numbers import Integral, Real
 
 from vaecodec.errors import ImageError, VaecodecError
 
 MIN_SIDE = 161
 """Smallest side of an image that MS-SSIM is defined for, in pixels: its five scales need a window of 11 each."""
-_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmg])(i?))?(?:b|bytes?)?", re.IGNORECASE)
+MOST_BYTES = 1 << 40
+"""More than any file has."""
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})\s*(?:([kmg])(i?))?(?:b|bytes?)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
 
 
@@ -28,16 +30,16 @@ class TargetError(ImageError):
 
 def size_of(text: str | int) -> int:
     """Bytes: a number, or text such as "100kB" (1000 bytes each), "1.5 MB" or "64KiB" (1024). Raises VaecodecError."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        size = text
+    if isinstance(text, Integral) and not isinstance(text, bool):
+        size = int(text)
     else:
         match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
-            raise VaecodecError(f"a size must be a number of bytes or text like 100kB, not {text!r}")
+            raise VaecodecError(f"a size must be a number of bytes or text like 100kB, not {text!r:.40}")
         number, power, binary = match.groups()
         size = int(float(number) * (1024 if binary else 1000) ** _POWERS[(power or "").lower()])
-    if size < 1:
-        raise VaecodecError(f"a size must be at least 1 byte, not {text}")
+    if not 1 <= size <= MOST_BYTES:
+        raise VaecodecError(f"a size must be from 1 byte to {MOST_BYTES}, not {text!r:.40}")
     return size
 
 
@@ -46,7 +48,7 @@ def _number(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not low < value <= high or not math.isfinite(value):
         limits = f"above {low:g}" if high == math.inf else f"above {low:g} and at most {high:g}"
         limits = f"at most {high:g}" if low == -math.inf else limits
-        raise VaecodecError(f"{name} must be a number {limits}, not {value}")
+        raise VaecodecError(f"{name} must be a number {limits}, not {value!s:.40}")
 
 
 @dataclass(frozen=True)
