@@ -26,6 +26,7 @@ from vaecodec.benchmarks.result_tables import (
     results_effort,
     results_integrations,
     results_large,
+    results_targets,
     results_tiling,
     results_torture,
     startup_workers,
@@ -170,6 +171,7 @@ SECTIONS = {
     },
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "effort": results_effort, "torture": results_torture,
+        "targets": results_targets,
         "integrations": results_integrations, "devices": results_devices,
     },
 }  # fmt: skip

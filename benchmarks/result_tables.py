@@ -98,6 +98,25 @@ def results_torture() -> str:
     return table(["image", *(f"{budget} bpp" for budget in budgets)], rows)
 
 
+def results_targets() -> str:
+    targets = load("targets.json")
+    units = {"size": (100, " %"), "bpp": (100, " %"), "psnr": (1, " dB"), "ms-ssim": (1, "")}
+    rows = []
+    for kind, entry in targets["summary"].items():
+        scale, unit = units[kind]
+        wanted = ", ".join(dict.fromkeys(row["target"] for row in targets["rows"][kind]))
+        misses = (
+            f"{scale * entry[f'{end}_miss']:.{2 if scale > 1 or unit else 5}f}{unit}" for end in ("smallest", "largest")
+        )
+        rest = ", ".join(
+            f"{entry[how]} {how}" for how in ("another form", "end of scale", "out of reach") if how in entry
+        )
+        cost = [f"{entry['mean_encodes']:.1f} (at most {entry['most_encodes']})", f"{entry['median_time_ratio']:.1f}"]
+        rows.append([wanted, f"{entry['latents']} in latents, {rest}", *misses, *cost])
+    head = ["targets", "files", "smallest miss", "largest miss", "encodes", "time, in times of a plain encode"]
+    return f"Model {targets['model']}, {targets['images']} images.\n\n{table(head, rows)}"
+
+
 def training_ladder() -> str:
     ladder = load("ladder.json")
     rows = []

@@ -11,7 +11,7 @@ from pictures import generated_picture
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.metrics import ms_ssim, psnr
 from vaecodec.scores import USUAL, usual_curve
-from vaecodec.search import HIGHEST, LOWEST, Curve, search
+from vaecodec.search import HIGHEST, LOWEST, Curve, Window, search
 from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, check_alone, check_target, size_of
 
 SHARE = math.log(0.99)
@@ -83,7 +83,7 @@ def test_the_search_takes_few_calls_whatever_the_image() -> None:
             return shift + stretch * curve.at(units) + bend * math.sin(units / 3000) + wave
 
         wanted = random.uniform(call(200), call(9900))
-        samples = search(call, wanted + SHARE, wanted, wanted - 0.004, curve)
+        samples = search(call, Window(wanted + SHARE, wanted, wanted - 0.004), curve)
         assert wanted + SHARE <= [*samples.values()][-1] <= wanted
         counts.append(len(samples))
     assert np.mean(counts) < 3.5
@@ -92,12 +92,12 @@ def test_the_search_takes_few_calls_whatever_the_image() -> None:
 
 def test_the_search_ends_at_steps_and_at_the_ends() -> None:
     curve = Curve([LOWEST, HIGHEST], [0, 1])
-    samples = search(lambda units: 0.0 if units < 7001 else 3.0, 1, 2, 1.5, curve)
+    samples = search(lambda units: 0.0 if units < 7001 else 3.0, Window(1, 2, 1.5), curve)
     assert {7000, 7001} <= samples.keys()
     assert len(samples) < 2 * math.log2(HIGHEST)
-    assert HIGHEST in search(lambda units: 0.0, 1, 2, 1.5, curve)
-    assert LOWEST in search(lambda units: 5.0, 1, 2, 1.5, curve)
-    assert search(lambda units: units / HIGHEST, 0.3, 0.4, 0.35, curve) == {3565: 0.3565}
+    assert HIGHEST in search(lambda units: 0.0, Window(1, 2, 1.5), curve)
+    assert LOWEST in search(lambda units: 5.0, Window(1, 2, 1.5), curve)
+    assert search(lambda units: units / HIGHEST, Window(0.3, 0.4, 0.35), curve) == {3565: 0.3565}
 
 
 def test_curves_meet_samples() -> None:

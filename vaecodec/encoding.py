@@ -100,7 +100,7 @@ class Encoding:
             v = analysed[tile] if tile in analysed else analyse_tile(coder, grid, tile, self.rgb)
             if hold:
                 analysed[tile] = v
-            refine = refiner and refine_tile(refiner, coder, grid, tile, self.rgb, tools.steps, inner)
+            refine = refine_tile(refiner, coder, grid, tile, self.rgb, tools.steps, inner) if refiner else None
             streams, values = coder.encode(v, refine)
             return streams, coder.prior.dequantise(values) if hold else None
 

@@ -66,7 +66,8 @@ def _ssim(x: Plane, y: Plane) -> tuple[float, float]:
     sums = np.zeros(2)
     for top in range(0, height, BLOCK):
         rows = slice(top, min(top + BLOCK, height) + WINDOW - 1)
-        a, b = x[rows] - MIDDLE, y[rows] - MIDDLE
+        a: Plane = x[rows] - MIDDLE
+        b: Plane = y[rows] - MIDDLE
         mean_a, mean_b, squares, product = (_blurred(part) for part in (a, b, a * a + b * b, a * b))
         contrast = (2 * (product - mean_a * mean_b) + C2) / (squares - mean_a * mean_a - mean_b * mean_b + C2)
         mean_a, mean_b = mean_a + MIDDLE, mean_b + MIDDLE

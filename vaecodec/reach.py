@@ -12,7 +12,7 @@ from vaecodec.config import QUALITY_UNIT
 from vaecodec.encoding import Coded, Encoding
 from vaecodec.forms import jpegs_from, jpegs_within, pixels_of
 from vaecodec.scores import Score, score_of, usual_curve
-from vaecodec.search import HIGHEST, Curve, search
+from vaecodec.search import HIGHEST, Curve, Window, search
 from vaecodec.sections import Kept
 from vaecodec.targets import MOST_BYTES, Bpp, Psnr, Size, Target, TargetError, check_target
 
@@ -63,9 +63,7 @@ class _Tries:
         self.coded: dict[int, Coded] = {}
         """Of the qualities of the last search."""
 
-    def search(
-        self, value_of: Callable[[Coded], float], low: float, high: float, aim: float, curve: Curve
-    ) -> dict[int, float]:
+    def search(self, value_of: Callable[[Coded], float], window: Window, curve: Curve) -> dict[int, float]:
         """Values by quality, see search; refinement, which takes long, begins where the search without it has ended."""
         for refined in (False, True) if self.encoding.refines else (True,):
             self.coded = {}
@@ -74,7 +72,7 @@ class _Tries:
                 self.coded[units] = self.encoding.code(units, self._share(), again=True, refined=refined)
                 return value_of(self.coded[units])
 
-            samples = search(call, low, high, aim, curve)
+            samples = search(call, window, curve)
             curve = curve.through(samples)
         return samples
 
@@ -101,10 +99,10 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
         if len(data) <= limit:
             return tries.reached(target, data, shown(data), None, _how(kept, encoding))
     offset = math.log(scale)
-    window = (math.log(limit * share) + offset for share in (1 - SLACK, 1, 1 - AIM)) if limit else (-99.0, -98.0, -98.5)
-    samples = tries.search(
-        lambda coded: math.log(len(encoding.plain(coded))) + offset, *window, usual_curve("bpp", encoding.model)
-    )
+    full = math.log(max(limit, 1)) + offset
+    window = Window(full + math.log(1 - SLACK), full, full + math.log(1 - AIM))
+    curve = usual_curve("bpp", encoding.model)
+    samples = tries.search(lambda coded: math.log(len(encoding.plain(coded))) + offset, window, curve)
     files = {units: encoding.plain(tries.coded[units]) for units in samples}
     fitting = [units for units, data in files.items() if len(data) <= limit]
     if not fitting:
@@ -115,7 +113,7 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
         return tries.reached(target, files[units], shown(files[units]), units, note)
     units = max(fitting)
     data, notes = files[units], []
-    file = picture.origin and picture.origin.file
+    file = picture.origin.file if picture.origin else None
     if file is not None and encoding.keeps:
         notes.append(f"the size wins: as the JPEG that it was the image takes {len(file.data)} bytes")
     if units >= NEAR_THE_TOP and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
@@ -150,9 +148,9 @@ def _as_good(tries: _Tries, target: Target, score: Score) -> Reached:
         coded.latents.clear()  # they are large, and streams can be decoded
         return score.scaled(value)
 
-    wanted = [score.scaled(value) for value in (score.low, score.high, score.aim)]
-    samples = tries.search(value_of, *wanted, score.curve)
-    met = [units for units, value in samples.items() if value >= wanted[0]]
+    window = Window(*map(score.scaled, score.window))
+    samples = tries.search(value_of, window, score.curve)
+    met = [units for units, value in samples.items() if value >= window.low]
     units = min(met) if met else max(samples, key=lambda units: samples[units])
     best = tries.reached(target, encoding.plain(tries.coded[units]), score.shown(measured[units]), units)
     others = _others(tries, target, score, units, bool(met))
@@ -178,12 +176,12 @@ def _others(tries: _Tries, target: Target, score: Score, units: int, met: bool) 
     limit = streams if met or not guaranteed else MAX_LENGTH
     found = [kept] if (kept := encoding.kept(limit)) else []
     if guaranteed and (not met or units >= NEAR_THE_TOP):
-        found += jpegs_from(rgb, picture.gray, lambda pixels: score.measure(pixels) >= score.low)
+        found += jpegs_from(rgb, picture.gray, lambda pixels: score.measure(pixels) >= score.window.low)
     scored = []
     for kept in found:
         exact = kept.kind == Section.PIXELS
         value = score.measure(picture.rgb if exact else pixels_of(kept, rgb, picture.gray))
-        if value >= score.low:
+        if value >= score.window.low:
             scored.append((kept, value))
     return scored
 

@@ -13,7 +13,7 @@ from vaecodec.config import QUALITY_UNIT
 from vaecodec.metrics import ms_ssim, psnr, ssimulacra2
 from vaecodec.picture import Picture, to_array
 from vaecodec.runtime.defaults import qualities
-from vaecodec.search import Curve
+from vaecodec.search import Curve, Window
 from vaecodec.targets import MsSsim, Psnr, Ssimulacra2
 
 Pixels = NDArray[np.uint8]
@@ -44,14 +44,12 @@ def usual_curve(measure: str, identity: bytes) -> Curve:
 @dataclass(frozen=True)
 class Score:
     """A measure and what is wanted of it. measure: of decoded pixels (H, W, 3); scaled: what searches go by in place of
-    its value, as `curve` does; low, aim, high: what it is to be at least, had best be, and had better not exceed."""
+    its value, as `curve` does; window: where the value is to lie."""
 
     measure: Callable[[Pixels], float]
     scaled: Callable[[float], float]
     curve: Curve
-    low: float
-    aim: float
-    high: float
+    window: Window
     shown: Callable[[float], str]
 
 
@@ -67,33 +65,26 @@ def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixel
 
     # Other threads and machines decode some pixels to a level beside: a little more is asked for than is wanted.
     if isinstance(target, Psnr):
-        low, aim, high = (target.psnr + more for more in (0.001, 0.03, 0.095))
+        window = Window(*(target.psnr + more for more in (0.001, 0.095, 0.03)))
 
         def decibels(decoded: Pixels) -> float:
             return psnr(original, _as_shown(decoded, picture), None if hidden is None else ~hidden)
 
-        return Score(
-            decibels, lambda value: min(value, MOST_DB), usual_curve("psnr", model), low, aim, high, _shown_decibels
-        )
+        curve = usual_curve("psnr", model)
+        return Score(decibels, lambda value: min(value, MOST_DB), curve, window, _shown_decibels)
     if isinstance(target, MsSsim):
         wanted, rest = target.ms_ssim, 1 - target.ms_ssim
-        low, aim, high = (wanted + min(most, share * rest) for most, share in ((2e-5, 0.01), (3e-4, 0.03), (9e-4, 0.1)))
-        return Score(
-            lambda d: ms_ssim(original, seen(d)),
-            _decibels,
-            usual_curve("ms-ssim", model),
-            low,
-            aim,
-            high,
-            "{:.5f}".format,
-        )
+        shares = ((2e-5, 0.01), (9e-4, 0.1), (3e-4, 0.03))
+        window = Window(*(wanted + min(most, share * rest) for most, share in shares))
+        curve = usual_curve("ms-ssim", model)
+        return Score(lambda decoded: ms_ssim(original, seen(decoded)), _decibels, curve, window, "{:.5f}".format)
 
     def perceived(decoded: Pixels) -> float:
         before, after = (image if image.shape[2] == 3 else image.repeat(3, 2) for image in (original, seen(decoded)))
         return ssimulacra2(before, after)
 
-    low, aim, high = (target.score + more for more in (0.01, 0.15, 0.5))
-    return Score(perceived, lambda value: value, usual_curve("ssimulacra2", model), low, aim, high, "{:.2f}".format)
+    window = Window(*(min(target.score + more, 100) for more in (0.01, 0.5, 0.15)))
+    return Score(perceived, lambda value: value, usual_curve("ssimulacra2", model), window, "{:.2f}".format)
 
 
 def _as_shown(rgb: Pixels, picture: Picture) -> Pixels:

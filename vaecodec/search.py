@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,14 @@ STRETCH = (0.25, 4.0)
 """By how much an image may stretch the usual curve."""
 FALSI = 8
 """Calls after which the middle between two qualities is taken: functions with steps make regula falsi slow."""
+
+
+class Window(NamedTuple):
+    """Where a value is to lie: from low to high, best at aim."""
+
+    low: float
+    high: float
+    aim: float
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,11 @@ class Curve:
         return Curve(self.qualities, [value + stretch * (usual - middle) for usual in self.values])
 
 
-def search(call: Callable[[int], float], low: float, high: float, aim: float, curve: Curve) -> dict[int, float]:
-    """Values of `call`, which rises with the quality, by quality in units and in the order of the calls: until one lies
-    in [low, high], or two neighbours lie on either side of it, or the whole scale lies on one side. aim: where in the
-    window it had best lie."""
+def search(call: Callable[[int], float], window: Window, curve: Curve) -> dict[int, float]:
+    """Values of `call`, which rises with the quality about as `curve` does, by quality in units and in the order of the
+    calls: until one lies in the window, or two neighbours lie on either side of it, or the whole scale lies on one
+    side."""
+    low, high, aim = window
     samples: dict[int, float] = {}
     below, above = LOWEST - 1, HIGHEST + 1
     """Qualities whose values lie on either side of the window, or the ends."""
