@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 
 import numpy as np
@@ -59,6 +60,10 @@ def test_targets_are_checked_against_the_image() -> None:
     check_target(MsSsim(0.9), 161, 161)
     with pytest.raises(ImageError, match="at least 161 pixels a side; this one has 300x160"):
         check_target(MsSsim(0.9), 300, 160)
+    if importlib.util.find_spec("ssimulacra2"):
+        check_target(Ssimulacra2(70), 8, 8)
+        with pytest.raises(ImageError, match="at least 8 pixels a side; this one has 7x9"):
+            check_target(Ssimulacra2(70), 7, 9)
     with pytest.raises(VaecodecError, match=r"a target must be Size, .* not str"):
         check_target("100kB", 300, 300)
     with pytest.raises(VaecodecError, match="in place of a quality"):

@@ -140,6 +140,14 @@ def test_psnr_is_a_guarantee(codec: vaecodec.Codec, embossed: np.ndarray) -> Non
         bare.encode(embossed, target=Psnr(36))
 
 
+def test_jpegs_of_noise_are_made_in_silence(codec: vaecodec.Codec, capfd: pytest.CaptureFixture) -> None:
+    """libjpeg would complain that Pillow's buffer is too small for them."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    found = reached(codec, noise, Psnr(40))
+    assert psnr(noise, codec.decode_array(found.data)) >= 40
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_jpeg_gives_the_best_within_a_size_that_latents_do_not_use(
     codec: vaecodec.Codec, embossed: np.ndarray
 ) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from vaecodec.bitstream.container import JPEG_VERSION, VERSION
 from vaecodec.errors import FormatError, ImageError
@@ -71,15 +71,22 @@ def jpeg_of(rgb: NDArray[np.uint8], gray: bool, quality: int, sampling: int) -> 
 
 
 def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> bytes:
+    """With Huffman tables of its own, unless libjpeg has no room for that, and would say so on standard error: it needs
+    the whole file in a buffer, which Pillow makes too small for noise."""
     options = {} if sampling is None else {"subsampling": sampling}
-    for optimize in (True, False):
+    data = b""
+    for optimize in (False, True):
         buffer = io.BytesIO()
+        if optimize and len(data) > max(2 * image.width * image.height, ImageFile.MAXBLOCK):
+            break
         try:
             image.save(buffer, "JPEG", qtables=tables, optimize=optimize, **options)
-        except OSError:  # optimised tables need the whole file in a buffer, which Pillow makes too small for noise
-            continue
-        return buffer.getvalue()
-    raise ImageError("this image cannot be written as a JPEG")
+        except OSError as error:
+            if optimize:
+                break
+            raise ImageError("this image cannot be written as a JPEG") from error
+        data = buffer.getvalue()
+    return data
 
 
 def _error(kept: JpegSection, rgb: NDArray[np.uint8], gray: bool) -> float:

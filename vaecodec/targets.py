@@ -16,8 +16,9 @@ from numbers import Integral, Real
 
 from vaecodec.errors import ImageError, VaecodecError
 
-MIN_SIDE = 161
-"""Smallest side of an image that MS-SSIM is defined for, in pixels: its five scales need a window of 11 each."""
+MS_SSIM_SIDE, SSIMULACRA2_SIDE = 161, 8
+"""Smallest sides of images that the measures are defined for, in pixels: the five scales of MS-SSIM need a window of 11
+each."""
 MOST_BYTES = 1 << 40
 """More than any file has."""
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})\s*(?:([kmg])(i?))?(?:b|bytes?)?", re.IGNORECASE)
@@ -147,5 +148,6 @@ def check_kind(target: Target) -> None:
 def check_target(target: Target, width: int, height: int) -> None:
     """Raises VaecodecError as check_kind does, ImageError where an image of this size has no such measure."""
     check_kind(target)
-    if isinstance(target, MsSsim) and min(width, height) < MIN_SIDE:
-        raise ImageError(f"MS-SSIM needs images of at least {MIN_SIDE} pixels a side; this one has {width}x{height}")
+    for kind, name, side in ((MsSsim, "MS-SSIM", MS_SSIM_SIDE), (Ssimulacra2, "SSIMULACRA 2", SSIMULACRA2_SIDE)):
+        if isinstance(target, kind) and min(width, height) < side:
+            raise ImageError(f"{name} needs images of at least {side} pixels a side; this one has {width}x{height}")
