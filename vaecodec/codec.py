@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.batch import in_chunks, in_passes
-from vaecodec.bitstream.container import (
-    MAX_METADATA,
-    Container,
-    Header,
-    Section,
-    Streams,
-    read_container,
-    write_container,
-)
-from vaecodec.effort import refine_tile, refinement_steps
+from vaecodec.bitstream.container import MAX_METADATA, Container, Section, read_container
+from vaecodec.effort import refinement_steps
+from vaecodec.encoding import Encoding, Tools
 from vaecodec.errors import BackendError, FormatError, ImageError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
 from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
-from vaecodec.picture.hidden import fill_hidden
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
+from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import attach, attach_jpeg, keep_if_smaller, read_kept, sections_of, write_kept
-from vaecodec.tiles import TILE_LOG2, choose_tile
-from vaecodec.windows import Damage, Region, analyse_tile, pixel_area, synthesise
+from vaecodec.sections import attach, attach_jpeg, read_kept
+from vaecodec.targets import Target, check_alone
+from vaecodec.tiles import TILE_LOG2
+from vaecodec.windows import Damage, Region, pixel_area, synthesise
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
@@ -108,14 +101,17 @@ class Codec:
 
     # Encoding ---------------------------------------------------------------------------------------------------
 
-    def encode(self, image: Any, quality: float | None = None) -> bytes:
+    def encode(self, image: Any, quality: float | None = None, target: Target | None = None) -> bytes:
         """Image -> bytes of a .vaec file.
 
         image: PIL image, numpy array (H, W[, C]) uint8, torch tensor ([C,] H, W), path or bytes of an image file.
         quality: 1 (smallest) to 100 (best), fractions allowed; None: the model's own default, SSIMULACRA 2 of about 70
-        on photographs. Raises VaecodecError.
+        on photographs. target: in place of it what the file is to reach, such as Size("100kB") or Psnr(38), see
+        vaecodec.targets. Raises VaecodecError, and its TargetError where the target is out of reach.
         """
-        return self.encode_picture(to_picture(image, self.max_pixels), quality)
+        check_alone(quality, target)
+        picture = to_picture(image, self.max_pixels)
+        return self.encode_picture(picture, quality) if target is None else self.reach(picture, target).data
 
     def encode_picture(self, picture: Picture, quality: float | None = None, progress: Progress | None = None) -> bytes:
         (data,) = self.encode_pictures([picture], quality, progress)
@@ -125,43 +121,34 @@ class Codec:
         self, pictures: Sequence[Picture], quality: float | None = None, progress: Progress | None = None
     ) -> list[bytes]:
         """Pictures of equal size, in one pass through the nets."""
-        self.model.require_encoder()
-        sections = [sections_of(picture, self.max_metadata) for picture in pictures]
-        width, height = pictures[0].width, pictures[0].height
-        tile = choose_tile(width, height, self.tile_log2)
+        encoding = self._encoding(pictures)
         units = quality_units(self.model.default_quality if quality is None else quality)
-        header = Header(width, height, units, self.model.identity, tile_log2=tile)
-        coder = self._coder(self.model, header.quality, len(header.grid))
-        coded = [p.rgb if self.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
-        rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
+        return encoding.files(encoding.code(units, progress))
 
+    def reach(self, picture: Picture, target: Target, progress: Progress | None = None) -> Reached:
+        """The file that meets a target, with what it took; raises TargetError where none does, unless the target says
+        that the nearest will do, and VaecodecError for what is no target."""
+        return reach(self._encoding([picture]), target, progress)
+
+    def _encoding(self, pictures: Sequence[Picture]) -> Encoding:
         refiner = self._loaded.refiner(self._arguments["threads"]) if self._steps else None
-        # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
-        inner = progress if len(header.grid) == 1 else None
+        coder = functools.partial(self._coder, self.model)
+        limits = self._steps, self.tile_log2, self.max_metadata, self.keep, self.keep_hidden
+        return Encoding(pictures, Tools(self.model, coder, self._workers, refiner, *limits))
 
-        def encode_tile(tile: int) -> list[Streams]:
-            v = analyse_tile(coder, header.grid, tile, rgb)
-            refine = refiner and refine_tile(refiner, coder, header.grid, tile, rgb, self._steps, inner)
-            return coder.encode(v, refine)[0]
-
-        tiles = self._workers.map(encode_tile, range(len(header.grid)), progress)
-        parts = zip(pictures, zip(*tiles, strict=True), sections, strict=True)
-        return [self._file(replace(header, gray=picture.gray), picture, *part) for picture, *part in parts]
-
-    def _file(
-        self, header: Header, picture: Picture, groups: Sequence[Streams], sections: dict[Section, bytes]
-    ) -> bytes:
-        latent_bytes = sum(len(stream) for streams in groups for stream in streams)
-        if self.keep and (kept := keep_if_smaller(picture, latent_bytes, self.keep_hidden)):
-            return write_kept(header, kept, picture, sections)
-        return write_container(header, groups, sections)
-
-    def encode_batch(self, images: Iterable[Any], quality: float | None = None) -> list[bytes]:
+    def encode_batch(
+        self, images: Iterable[Any], quality: float | None = None, target: Target | None = None
+    ) -> list[bytes]:
         """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
-        the nets together, some at a time, on all cores side by side.
+        the nets together, some at a time, on all cores side by side. A target is one of each image, which then goes
+        alone.
 
         As on another machine, a few latents may be rounded otherwise than by `encode`.
         """
+        check_alone(quality, target)
+        if target is not None:
+            codec = self if self._steps else self._single
+            return list(self._workers.map(lambda image: codec.encode(image, target=target), images))
 
         def work(pictures: list[Picture]) -> list[bytes]:
             # Refinement takes all cores itself.

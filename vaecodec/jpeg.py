@@ -28,8 +28,10 @@ MAX_ERROR = 2.0
 """Largest mean squared error of a JPEG to be kept, 45.1 dB: less than what latents of as many bytes have."""
 BLOCKS = 64
 """How many blocks of 8x8 pixels are looked at to find tables."""
-QUALITIES = range(1, 91)
-"""Qualities of libjpeg whose tables are looked for: finer steps are lost in the rounding of pixels."""
+QUALITIES = range(1, 101)
+"""Qualities of libjpeg."""
+FINEST = 90
+"""Highest quality whose tables are looked for: finer steps are lost in the rounding of pixels."""
 MIN_STEP, MIN_COUNT = 4, 40
 """Coefficients that say something: of steps so large, at least half a step from zero, and so many of them."""
 MIN_SHARE = 0.9
@@ -58,6 +60,14 @@ def kept_jpeg(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, lim
         if len(data) < limit and _error(kept, rgb, gray) <= MAX_ERROR:
             return kept
     return None
+
+
+def jpeg_of(rgb: NDArray[np.uint8], gray: bool, quality: int, sampling: int) -> JpegSection:
+    """rgb (H, W, 3) as a JPEG by the tables of one of QUALITIES, chroma at one of SAMPLINGS; of at most MAX_SIDE pixels
+    a side."""
+    image = Image.fromarray(np.ascontiguousarray(rgb[:, :, 0] if gray else rgb))
+    tables = _standard_tables()[QUALITIES.index(quality)].tolist()
+    return JpegSection(_compressed(image, tables[: 1 if gray else None], None if gray else sampling), 1, True)
 
 
 def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> bytes:
@@ -97,7 +107,7 @@ def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
     luma = luma[np.argsort(-luma.var((1, 2)))[:BLOCKS]]
     basis = _dct()
     coefficients = (basis @ luma @ basis.T).reshape(-1, 64)
-    tables = _standard_tables()
+    tables = _standard_tables()[: QUALITIES.index(FINEST) + 1]
     steps = tables[:, None, 0].astype(np.float32)
     in_steps = coefficients / steps
     told = (np.abs(in_steps) >= 0.5) & (steps >= MIN_STEP)

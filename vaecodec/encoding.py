@@ -1,0 +1,155 @@
+"""Pictures on their way into files: what does not depend on the rate is done once, so that several rates can be
+tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.container import Header, Streams, write_container
+from vaecodec.effort import refine_tile
+from vaecodec.group import GroupCoder
+from vaecodec.parallel import Workers
+from vaecodec.picture import Picture
+from vaecodec.picture.hidden import fill_hidden
+from vaecodec.refine import Refiner
+from vaecodec.runtime.nets import Float
+from vaecodec.runtime.store import ModelFile
+from vaecodec.sections import Kept, keep_if_smaller, sections_of, write_kept
+from vaecodec.tiles import choose_tile
+from vaecodec.windows import analyse_tile, synthesise
+
+SHARED = 50
+"""Distance between qualities, in the units that files store, up to which they share an analysis. It depends on the rate
+a little: that of a quality so far away is worth less than 0.1 % of the bytes, and 0.04 dB of where PSNR comes to lie."""
+HELD_PIXELS = 1 << 24
+"""Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes a pixel."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a codec lends. coder: for a quality in units and a number of groups; refiner: None without refinement, which
+    takes so many `steps`; the rest as in Codec."""
+
+    model: ModelFile
+    coder: Callable[[int, int], GroupCoder]
+    workers: Workers
+    refiner: Refiner | None
+    steps: int
+    tile_log2: int
+    max_metadata: int
+    keep: bool
+    keep_hidden: bool
+
+
+@dataclass
+class Coded:
+    """Pictures at one rate: the streams of every tile of each; and, where it was asked for, what the tiles decode to:
+    normalised latents (N, M, h, w)."""
+
+    header: Header
+    coder: GroupCoder
+    groups: list[tuple[Streams, ...]]
+    latents: list[Float] = field(default_factory=list)
+
+
+class Encoding:
+    """Pictures of equal size, which go through the nets together."""
+
+    def __init__(self, pictures: Sequence[Picture], tools: Tools) -> None:
+        """Raises VaecodecError where the model cannot encode, or a picture has metadata that decoders would refuse."""
+        tools.model.require_encoder()
+        self.pictures, self._tools = pictures, tools
+        self._sections = [sections_of(picture, tools.max_metadata) for picture in pictures]
+        width, height = pictures[0].width, pictures[0].height
+        tile = choose_tile(width, height, tools.tile_log2)
+        self._header = Header(width, height, 0, tools.model.identity, tile_log2=tile)
+        coded = [p.rgb if tools.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
+        self.rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
+        """What is coded, (N, H, W, 3): smooth colours where nobody sees any."""
+        self._analysis: tuple[int, dict[int, Float]] = (0, {})
+
+    @property
+    def model(self) -> bytes:
+        """The identity of the model that codes the pictures."""
+        return self._tools.model.identity
+
+    @property
+    def refines(self) -> bool:
+        return self._tools.refiner is not None
+
+    def code(
+        self, units: int, progress: Callable[[float], None] | None = None, again: bool = False, refined: bool = True
+    ) -> Coded:
+        """The pictures at a quality. again: other qualities follow, and what this one decodes to is wanted; refined:
+        with what refinement the codec is set to."""
+        tools, header = self._tools, replace(self._header, quality=units)
+        grid, coder = header.grid, tools.coder(units, len(header.grid))
+        refiner = tools.refiner if refined else None
+        # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
+        inner = progress if len(grid) == 1 else None
+        hold = again and header.width * header.height <= HELD_PIXELS
+        if not hold or abs(self._analysis[0] - units) > SHARED:
+            self._analysis = (units, {})
+        analysed = self._analysis[1]
+
+        def encode_tile(tile: int) -> tuple[list[Streams], Float | None]:
+            v = analysed[tile] if tile in analysed else analyse_tile(coder, grid, tile, self.rgb)
+            if hold:
+                analysed[tile] = v
+            refine = refiner and refine_tile(refiner, coder, grid, tile, self.rgb, tools.steps, inner)
+            streams, values = coder.encode(v, refine)
+            return streams, coder.prior.dequantise(values) if hold else None
+
+        tiles = list(tools.workers.map(encode_tile, range(len(grid)), progress))
+        groups = list(zip(*(streams for streams, _ in tiles), strict=True))
+        return Coded(header, coder, groups, [latents for _, latents in tiles if latents is not None])
+
+    def decoded(self, coded: Coded) -> NDArray[np.uint8]:
+        """What the only picture decodes to, (H, W, 3)."""
+        grid, coder, (groups,) = coded.header.grid, coded.coder, coded.groups
+
+        def decode_group(index: int) -> Float:
+            if coded.latents:
+                return coded.latents[index]
+            tile = grid.tiles[index]
+            return coder.prior.dequantise(coder.decode([groups[index]], tile.height, tile.width))
+
+        area = slice(0, coded.header.height), slice(0, coded.header.width)
+        return synthesise(coder, 1, grid, area, decode_group, self._tools.workers)[0][0]
+
+    def files(self, coded: Coded) -> list[bytes]:
+        """Each picture as a file: as it is where that takes fewer bytes, unless the codec is not to."""
+        files = []
+        for index, groups in enumerate(coded.groups):
+            kept = self.kept(sum(len(stream) for streams in groups for stream in streams), index)
+            files.append(self.with_kept(kept, coded.header.quality, index) if kept else self.plain(coded, index))
+        return files
+
+    def plain(self, coded: Coded, index: int = 0) -> bytes:
+        """A picture as a file with latents."""
+        header = replace(coded.header, gray=self.pictures[index].gray)
+        return write_container(header, list(coded.groups[index]), self._sections[index])
+
+    def kept(self, latent_bytes: int, index: int = 0) -> Kept | None:
+        """What stands for latents of so many bytes; None where nothing takes fewer, or the codec is not to keep it."""
+        tools = self._tools
+        return keep_if_smaller(self.pictures[index], latent_bytes, tools.keep_hidden) if tools.keep else None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether other forms than latents are allowed."""
+        return self._tools.keep
+
+    def with_kept(self, kept: Kept, units: int, index: int = 0) -> bytes:
+        """A picture as a file that has it in a section; units: the quality that the header names."""
+        picture = self.pictures[index]
+        header = replace(self._header, quality=units, gray=picture.gray)
+        return write_kept(header, kept, picture, self._sections[index])
+
+    def sections_bytes(self, index: int = 0) -> int:
+        """Bytes of alpha and metadata of a picture."""
+        return sum(map(len, self._sections[index].values()))

@@ -1,0 +1,205 @@
+"""From a target to the file that meets it: which quality, and where latents do not do, which of the format's other
+forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vaecodec.bitstream.container import MAX_LENGTH, Section
+from vaecodec.config import QUALITY_UNIT
+from vaecodec.encoding import Coded, Encoding
+from vaecodec.forms import jpegs_from, jpegs_within, pixels_of
+from vaecodec.scores import Score, score_of, usual_curve
+from vaecodec.search import HIGHEST, Curve, search
+from vaecodec.sections import Kept
+from vaecodec.targets import Bpp, Psnr, Size, Target, TargetError, check_target
+
+SLACK, AIM = 0.01, 0.004
+"""Shares of its bytes by which a file may be smaller than its target, and had best be."""
+NEAR_THE_TOP = 8500
+"""Quality in units from which on latents may do worse than a JPEG: then there is one to compare."""
+GAIN = 1.0
+"""By how many dB a JPEG must be better than latents to take their place within a size."""
+
+
+@dataclass
+class Reached:
+    """A file for a target. value: what it has of what was asked for, in words; quality: of its latents, None where it
+    has none; encodes: how often all of the image was coded; notes: what else a person should know, a line each."""
+
+    target: Target
+    data: bytes
+    value: str
+    quality: float | None
+    encodes: int
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        how = "" if self.quality is None else f" at quality {self.quality:g}"
+        return f"target {self.target}: {self.value}{how}, {self.encodes} encode{'s' * (self.encodes != 1)}"
+
+
+def reach(encoding: Encoding, target: Target, progress: Callable[[float], None] | None = None) -> Reached:
+    """The file that meets a target, of an encoding of one picture. Raises TargetError where none does, unless the
+    target says that the nearest will do; ImageError where the image has no such measure."""
+    (picture,) = encoding.pictures
+    check_target(target, picture.width, picture.height)
+    tries = _Tries(encoding, progress)
+    if isinstance(target, Size | Bpp):
+        pixels = picture.width * picture.height
+        limit = target.bytes if isinstance(target, Size) else math.floor(target.bpp * pixels / 8)
+        return _within(tries, target, limit)
+    return _as_good(tries, target, score_of(target, picture, encoding.rgb[0], encoding.model))
+
+
+class _Tries:
+    """The qualities that were tried of an image."""
+
+    def __init__(self, encoding: Encoding, progress: Callable[[float], None] | None) -> None:
+        self.encoding, self._progress = encoding, progress
+        self.count = 0
+        self.coded: dict[int, Coded] = {}
+        """Of the qualities of the last search."""
+
+    def search(
+        self, value_of: Callable[[Coded], float], low: float, high: float, aim: float, curve: Curve
+    ) -> dict[int, float]:
+        """Values by quality, see search; refinement, which takes long, begins where the search without it has ended."""
+        for refined in (False, True) if self.encoding.refines else (True,):
+            self.coded = {}
+
+            def call(units: int, refined: bool = refined) -> float:
+                self.coded[units] = self.encoding.code(units, self._share(), again=True, refined=refined)
+                return value_of(self.coded[units])
+
+            samples = search(call, low, high, aim, curve)
+            curve = curve.through(samples)
+        return samples
+
+    def _share(self) -> Callable[[float], None] | None:
+        """For a share of the next try: nobody knows how many follow, so that each takes half of what is left."""
+        self.count += 1
+        before, progress = 1 - 0.5 ** (self.count - 1), self._progress
+        return progress and (lambda share: progress(before + share * 0.5**self.count))
+
+    def reached(self, target: Target, data: bytes, value: str, units: int | None, *notes: str) -> Reached:
+        return Reached(target, data, value, None if units is None else units / QUALITY_UNIT, self.count, [*notes])
+
+
+def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
+    """The best file of at most `limit` bytes."""
+    encoding, (picture,) = tries.encoding, tries.encoding.pictures
+    scale = 8 / (picture.width * picture.height)
+
+    def shown(data: bytes) -> str:
+        return f"{len(data)} bytes" if isinstance(target, Size) else f"{len(data) * scale:.4f} bpp"
+
+    if kept := encoding.kept(limit - encoding.sections_bytes()):
+        data = encoding.with_kept(kept, HIGHEST)
+        if len(data) <= limit:
+            return tries.reached(target, data, shown(data), None, _how(kept, encoding))
+    offset = math.log(scale)
+    window = (math.log(limit * share) + offset for share in (1 - SLACK, 1, 1 - AIM)) if limit else (-99.0, -98.0, -98.5)
+    samples = tries.search(
+        lambda coded: math.log(len(encoding.plain(coded))) + offset, *window, usual_curve("bpp", encoding.model)
+    )
+    files = {units: encoding.plain(tries.coded[units]) for units in samples}
+    fitting = [units for units, data in files.items() if len(data) <= limit]
+    if not fitting:
+        units = min(files, key=lambda units: len(files[units]))
+        besides = encoding.sections_bytes()
+        why = f"; alpha and metadata take {besides} of them" if besides else ""
+        note = _out_of_reach(target, f"quality {units / QUALITY_UNIT:g} takes {shown(files[units])}{why}")
+        return tries.reached(target, files[units], shown(files[units]), units, note)
+    units = max(fitting)
+    data, notes = files[units], []
+    file = picture.origin and picture.origin.file
+    if file is not None and encoding.keeps:
+        notes.append(f"the size wins: as the JPEG that it was the image takes {len(file.data)} bytes")
+    if units >= NEAR_THE_TOP and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
+        data = encoding.with_kept(kept, HIGHEST)
+        return tries.reached(target, data, shown(data), None, *notes, _how(kept, encoding))
+    if units == HIGHEST and len(data) < limit * (1 - SLACK):
+        notes.append("quality 100 takes no more bytes")
+    return tries.reached(target, data, shown(data), units, *notes)
+
+
+def _better_jpeg(tries: _Tries, units: int, room: int) -> Kept | None:
+    """A JPEG that is nearer to the picture than its latents at a quality, in `room` bytes more at most."""
+    encoding, (picture,) = tries.encoding, tries.encoding.pictures
+    rgb, latents = encoding.rgb[0], tries.coded[units]
+    score = score_of(Psnr(1), picture, rgb, encoding.model)
+    best, most = None, score.measure(encoding.decoded(latents)) + GAIN
+    limit = len(encoding.plain(latents)) + room
+    empty = encoding.with_kept(Kept(Section.PIXELS, b""), units)
+    for kept in jpegs_within(rgb, picture.gray, limit - len(empty) - 8):
+        decibels = score.measure(pixels_of(kept, rgb, picture.gray))
+        if decibels > most and len(encoding.with_kept(kept, HIGHEST)) <= limit:
+            best, most = kept, decibels
+    return best
+
+
+def _as_good(tries: _Tries, target: Target, score: Score) -> Reached:
+    """The smallest file that scores as is wanted."""
+    encoding, measured = tries.encoding, dict[int, float]()
+
+    def value_of(coded: Coded) -> float:
+        measured[coded.header.quality] = value = score.measure(encoding.decoded(coded))
+        coded.latents.clear()  # they are large, and streams can be decoded
+        return score.scaled(value)
+
+    wanted = [score.scaled(value) for value in (score.low, score.high, score.aim)]
+    samples = tries.search(value_of, *wanted, score.curve)
+    met = [units for units, value in samples.items() if value >= wanted[0]]
+    units = min(met) if met else max(samples, key=lambda units: samples[units])
+    best = tries.reached(target, encoding.plain(tries.coded[units]), score.shown(measured[units]), units)
+    others = _others(tries, target, score, units, bool(met))
+    if others:
+        kept, value = min(others, key=lambda other: len(other[0].payload))
+        data = encoding.with_kept(kept, HIGHEST)
+        if not met or len(data) < len(best.data):
+            note = f"latents reach {best.value}" if not met else ""
+            return tries.reached(target, data, score.shown(value), None, *filter(None, [note]), _how(kept, encoding))
+    if not met:
+        best.notes.append(_out_of_reach(target, f"quality {best.quality:g} gives {best.value}"))
+    return best
+
+
+def _others(tries: _Tries, target: Target, score: Score, units: int, met: bool) -> list[tuple[Kept, float]]:
+    """Other forms than latents that score as is wanted, with their scores: those that take fewer bytes; and of a
+    target that is a guarantee, where latents do not reach it, whatever does."""
+    encoding, (picture,) = tries.encoding, tries.encoding.pictures
+    if not encoding.keeps:
+        return []
+    rgb, guaranteed = encoding.rgb[0], isinstance(target, Psnr)
+    streams = sum(len(stream) for group in tries.coded[units].groups[0] for stream in group)
+    limit = streams if met or not guaranteed else MAX_LENGTH
+    found = [kept] if (kept := encoding.kept(limit)) else []
+    if guaranteed and (not met or units >= NEAR_THE_TOP):
+        found += jpegs_from(rgb, picture.gray, lambda pixels: score.measure(pixels) >= score.low)
+    scored = []
+    for kept in found:
+        exact = kept.kind == Section.PIXELS
+        value = score.measure(picture.rgb if exact else pixels_of(kept, rgb, picture.gray))
+        if value >= score.low:
+            scored.append((kept, value))
+    return scored
+
+
+def _how(kept: Kept, encoding: Encoding) -> str:
+    """In which form a picture is kept."""
+    if kept.kind == Section.PIXELS:
+        return "kept pixel for pixel"
+    origin = encoding.pictures[0].origin
+    same = origin is not None and origin.file is not None and kept.payload.endswith(origin.file.data)
+    return "kept as the JPEG that it was" if same else "kept as a JPEG"
+
+
+def _out_of_reach(target: Target, nearest: str) -> str:
+    """What a note says; raises TargetError unless the nearest will do."""
+    message = f"the target of {target} is out of reach: {nearest}"
+    if not target.best:
+        raise TargetError(message)
+    return message

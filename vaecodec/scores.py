@@ -1,0 +1,106 @@
+"""What the measures of targets are on pictures as they are shown, and how they grow with the quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.config import QUALITY_UNIT
+from vaecodec.metrics import ms_ssim, psnr, ssimulacra2
+from vaecodec.picture import Picture, to_array
+from vaecodec.runtime.defaults import qualities
+from vaecodec.search import Curve
+from vaecodec.targets import MsSsim, Psnr, Ssimulacra2
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3)."""
+USUAL: dict[str, tuple[float, ...]] = {
+    "bpp": (0.041, 0.067, 0.119, 0.203, 0.339, 0.536, 0.804, 1.147, 1.567, 2.074, 2.689),
+    "psnr": (24.5, 25.8, 27.3, 29.0, 30.9, 32.9, 35.0, 37.2, 39.3, 41.3, 43.2),
+    "ms-ssim": (7.5, 8.7, 10.2, 11.9, 13.8, 15.8, 17.8, 19.8, 21.8, 23.9, 26.0),
+    "ssimulacra2": (-20, 0, 17, 32, 44, 54, 63, 71, 78, 83, 87),
+}
+"""What qualities of 1, 10, 20, ... 100 mean on photographs (Kodak, the model fast; MS-SSIM in decibels): where searches
+start with models of which nothing else is known. How an image differs the first tries tell."""
+MOST_DB = 150.0
+"""What stands for infinitely many decibels."""
+
+
+def usual_curve(measure: str, identity: bytes) -> Curve:
+    """What a model's qualities mean on photographs: in natural logarithms of bits a pixel for "bpp"."""
+    table = qualities().get(identity.hex(), {}).get("table", [])
+    points = [(row["quality"], row[measure]) for row in table if measure in row]
+    if not points:
+        points = list(zip((1, *range(10, 101, 10)), USUAL[measure], strict=True))
+    values = np.array([value for _, value in points])
+    rising = np.maximum.accumulate(np.log(values) if measure == "bpp" else values) + 1e-6 * np.arange(len(points))
+    return Curve([QUALITY_UNIT * quality for quality, _ in points], rising.tolist())
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measure and what is wanted of it. measure: of decoded pixels (H, W, 3); scaled: what searches go by in place of
+    its value, as `curve` does; low, aim, high: what it is to be at least, had best be, and had better not exceed."""
+
+    measure: Callable[[Pixels], float]
+    scaled: Callable[[float], float]
+    curve: Curve
+    low: float
+    aim: float
+    high: float
+    shown: Callable[[float], str]
+
+
+def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixels, model: bytes) -> Score:
+    """coded: the pixels that were coded, which differ from the picture's where nobody sees it: there what is decoded
+    counts as right. model: the identity of the one that codes it."""
+    hidden = None if picture.alpha is None or picture.alpha.all() else picture.alpha == 0
+    original = _as_shown(coded, picture)
+
+    def seen(decoded: Pixels) -> Pixels:
+        image = _as_shown(decoded, picture)
+        return image if hidden is None else np.where(hidden[:, :, None], original, image)
+
+    # Other threads and machines decode some pixels to a level beside: a little more is asked for than is wanted.
+    if isinstance(target, Psnr):
+        low, aim, high = (target.psnr + more for more in (0.001, 0.03, 0.095))
+
+        def decibels(decoded: Pixels) -> float:
+            return psnr(original, _as_shown(decoded, picture), None if hidden is None else ~hidden)
+
+        return Score(
+            decibels, lambda value: min(value, MOST_DB), usual_curve("psnr", model), low, aim, high, "{:.2f} dB".format
+        )
+    if isinstance(target, MsSsim):
+        wanted, rest = target.ms_ssim, 1 - target.ms_ssim
+        low, aim, high = (wanted + min(most, share * rest) for most, share in ((2e-5, 0.01), (3e-4, 0.03), (9e-4, 0.1)))
+        return Score(
+            lambda d: ms_ssim(original, seen(d)),
+            _decibels,
+            usual_curve("ms-ssim", model),
+            low,
+            aim,
+            high,
+            "{:.5f}".format,
+        )
+
+    def perceived(decoded: Pixels) -> float:
+        before, after = (image if image.shape[2] == 3 else image.repeat(3, 2) for image in (original, seen(decoded)))
+        return ssimulacra2(before, after)
+
+    low, aim, high = (target.score + more for more in (0.01, 0.15, 0.5))
+    return Score(perceived, lambda value: value, usual_curve("ssimulacra2", model), low, aim, high, "{:.2f}".format)
+
+
+def _as_shown(rgb: Pixels, picture: Picture) -> Pixels:
+    """What decoders make of the three channels of a gray picture: one."""
+    return to_array(Picture(rgb, gray=picture.gray))
+
+
+def _decibels(likeness: float) -> float:
+    """1 becomes MOST_DB."""
+    return min(-10 * math.log10(max(1 - likeness, 1e-30)), MOST_DB)

@@ -1,0 +1,141 @@
+"""What a file is to reach, in place of a quality: a size, or how near to the original it is to be.
+
+    vaecodec.encode(image, target=vaecodec.Size("100kB"))
+
+Each target may say `best`: where it is out of reach the nearest that there is will do, in place of a TargetError.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+
+from vaecodec.errors import ImageError, VaecodecError
+
+MIN_SIDE = 161
+"""Smallest side of an image that MS-SSIM is defined for, in pixels: its five scales need a window of 11 each."""
+_SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(?:([kmg])(i?))?(?:b|bytes?)?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
+
+
+class TargetError(ImageError):
+    """This image cannot reach its target; the message names the nearest."""
+
+
+def size_of(text: str | int) -> int:
+    """Bytes: a number, or text such as "100kB" (1000 bytes each), "1.5 MB" or "64KiB" (1024). Raises VaecodecError."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        size = text
+    else:
+        match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+        if match is None:
+            raise VaecodecError(f"a size must be a number of bytes or text like 100kB, not {text!r}")
+        number, power, binary = match.groups()
+        size = int(float(number) * (1024 if binary else 1000) ** _POWERS[(power or "").lower()])
+    if size < 1:
+        raise VaecodecError(f"a size must be at least 1 byte, not {text}")
+    return size
+
+
+def _number(name: str, value: float, low: float, high: float) -> None:
+    """Raises VaecodecError unless low < value <= high."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not low < value <= high or not math.isfinite(value):
+        limits = f"above {low:g}" if high == math.inf else f"above {low:g} and at most {high:g}"
+        limits = f"at most {high:g}" if low == -math.inf else limits
+        raise VaecodecError(f"{name} must be a number {limits}, not {value}")
+
+
+@dataclass(frozen=True)
+class Size:
+    """The whole file, metadata and alpha included, in at most so many bytes: an int, or text like "100kB" (1000 bytes
+    each) or "64KiB" (1024)."""
+
+    size: int | str
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        size_of(self.size)
+
+    @cached_property
+    def bytes(self) -> int:
+        return size_of(self.size)
+
+    def __str__(self) -> str:
+        return f"{self.bytes} bytes"
+
+
+@dataclass(frozen=True)
+class Bpp:
+    """The whole file in at most so many bits a pixel."""
+
+    bpp: float
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        _number("bits a pixel", self.bpp, 0, math.inf)
+
+    def __str__(self) -> str:
+        return f"{self.bpp:g} bpp"
+
+
+@dataclass(frozen=True)
+class Psnr:
+    """At least so many dB of PSNR, of all RGB samples of pixels that are not fully transparent. It is a guarantee:
+    where latents do not reach it another form of the format does."""
+
+    psnr: float
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        _number("PSNR", self.psnr, 0, math.inf)
+
+    def __str__(self) -> str:
+        return f"PSNR {self.psnr:g} dB"
+
+
+@dataclass(frozen=True)
+class MsSsim:
+    """At least this multi-scale SSIM of RGB, above 0 and at most 1; for images of at least 161 pixels a side."""
+
+    ms_ssim: float
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        _number("MS-SSIM", self.ms_ssim, 0, 1)
+
+    def __str__(self) -> str:
+        return f"MS-SSIM {self.ms_ssim:g}"
+
+
+@dataclass(frozen=True)
+class Ssimulacra2:
+    """At least this score of SSIMULACRA 2, at most 100 (70 is high quality); needs the package ssimulacra2."""
+
+    score: float
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        _number("SSIMULACRA 2", self.score, -math.inf, 100)
+
+    def __str__(self) -> str:
+        return f"SSIMULACRA 2 {self.score:g}"
+
+
+Target = Size | Bpp | Psnr | MsSsim | Ssimulacra2
+
+
+def check_alone(quality: float | None, target: Target | None) -> None:
+    """Raises VaecodecError where both are given."""
+    if quality is not None and target is not None:
+        raise VaecodecError("a target is in place of a quality: give one of them")
+
+
+def check_target(target: Target, width: int, height: int) -> None:
+    """Raises ImageError where an image of this size has no such measure, VaecodecError for what is no target."""
+    if not isinstance(target, Target):
+        raise VaecodecError(f"a target must be Size, Bpp, Psnr, MsSsim or Ssimulacra2, not {type(target).__name__}")
+    if isinstance(target, MsSsim) and min(width, height) < MIN_SIDE:
+        raise ImageError(f"MS-SSIM needs images of at least {MIN_SIDE} pixels a side; this one has {width}x{height}")
