@@ -18,6 +18,7 @@ COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
     "decode": "Decode a .vaec file to an image.",
     "info": "Show what a .vaec file holds.",
+    "compare": "Compare images with another one, in figures and on a page.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
     "train": "Train a model on a folder of pictures.",

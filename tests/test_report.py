@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browsing import chromium, slide, watched
 from PIL import Image
 
 pytest.importorskip("bjontegaard")
-sync_api = pytest.importorskip("playwright.sync_api")
 
-from vaecodec.benchmarks import codecs, measure, perceptual, plots, report, results, views  # noqa: E402
+from vaecodec.benchmarks import codecs, measure, perceptual, plots, report, results, views
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = "<script>alert(1)</script> \"'&.png"
 
 
@@ -49,29 +43,14 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Any, page_file: Path) -> Iterator[Any]:
-    """The open report; errors on its console or requests beyond the file itself fail the test."""
-    page = browser.new_page(viewport={"width": 1100, "height": 1400})
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(page_file.as_uri())
-    yield page
-    assert problems == []
-    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
-    page.close()
+    with watched(browser, page_file) as page:
+        yield page
 
 
 def clip(page: Any) -> float:
@@ -93,8 +72,8 @@ def test_slider_moves_by_keyboard_and_mouse(page: Any) -> None:
     assert abs(clip(page) - 25) < 1
     # What the slider uncovers is there on the screen: the two halves differ where the codecs do.
     shots = []
-    for value in ("0", "100"):
-        page.eval_on_selector("#slider", f"e => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
+    for value in (0, 100):
+        slide(page, value)
         shots.append(page.locator("#sheet").screenshot())
     assert shots[0] != shots[1]
 
