@@ -14,15 +14,13 @@ from vaecodec.errors import ImageError
 from vaecodec.files import Source, input_limit
 from vaecodec.metrics import ms_ssim, psnr, ssimulacra2
 from vaecodec.picture import Picture, to_array, to_picture
-from vaecodec.targets import MIN_SIDE
+from vaecodec.targets import MS_SSIM_SIDE, SSIMULACRA2_SIDE
 
 Pixels = NDArray[np.uint8]
 
 COLUMNS = ("bytes", "bpp", "smaller", "SSIMULACRA 2", "MS-SSIM", "PSNR, dB")
 """What people read of a file: see cells."""
 EQUAL = "equal"
-SSIMULACRA2_SIDE = 8
-"""Least pixels a side: of smaller images the measure says that all are perfect."""
 SSIMULACRA2_PIXELS = 1 << 24
 """Most pixels that SSIMULACRA 2 is computed of: its package takes about 500 bytes for each."""
 
@@ -108,8 +106,8 @@ def likeness(first: Shown, other: Shown) -> Likeness:
     if all(np.array_equal(*pair) for pair in pairs):
         return Likeness(True, None, 1.0, 100.0, notes)
     structure = perceived = None
-    if min(first.width, first.height) < MIN_SIDE:
-        notes.append(f"no MS-SSIM: it needs {MIN_SIDE} pixels a side")
+    if min(first.width, first.height) < MS_SSIM_SIDE:
+        notes.append(f"no MS-SSIM: it needs {MS_SSIM_SIDE} pixels a side")
     else:
         structure = min(ms_ssim(*pair) for pair in pairs)
     if reason := _no_ssimulacra2(first):
