@@ -18,7 +18,7 @@ from vaecodec.cli.options import (
     coded_source,
     complete_paths,
     inputs_and_output,
-    metadata_option,
+    metadata_options,
     naming,
     output_path,
     progress_bar,
@@ -87,7 +87,7 @@ class _ScaleType(click.ParamType):
 )
 @folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
-@metadata_option
+@metadata_options
 @codec_options("Overwrite an existing output, whatever it is.")
 def decode(
     arguments: tuple[str, ...],
@@ -103,6 +103,7 @@ def decode(
     resume: bool,
     verbose: bool,
     salvage: bool,
+    metadata: str,
     max_metadata: int,
     model: str | None,
     backend: str | None,
@@ -128,7 +129,7 @@ def decode(
         if region or salvage:
             raise click.UsageError("--region and --salvage are for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
-        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata}
+        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
@@ -139,7 +140,7 @@ def decode(
         raise ImageError(f"cannot write {target}: images cannot be written with suffix {suffix!r}")
     check_target(source, target, force, stream=False)
     started = time.perf_counter()
-    codec = Codec(model, backend, device, threads, max_pixels, max_metadata)
+    codec = Codec(model, backend, device, threads, max_pixels, max_metadata, metadata=metadata)
     damage = Damage()
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:

@@ -16,7 +16,7 @@ from vaecodec.cli.options import (
     coded_source,
     complete_paths,
     inputs_and_output,
-    metadata_option,
+    metadata_options,
     naming,
     output_path,
     progress_bar,
@@ -69,7 +69,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
-@metadata_option
+@metadata_options
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(
     arguments: tuple[str, ...],
@@ -85,6 +85,7 @@ def encode(
     verbose: bool,
     keep_hidden: bool,
     verify: bool,
+    metadata: str,
     max_metadata: int,
     model: str | None,
     backend: str | None,
@@ -107,8 +108,8 @@ def encode(
         if verify:
             raise click.UsageError("--verify is for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
-        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": TILES[tile]}
-        options |= {"effort": effort, "keep_hidden": keep_hidden, "tune": tune}
+        options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
+        options |= {"tile_log2": TILES[tile], "effort": effort, "keep_hidden": keep_hidden, "tune": tune}
         task = Task("encode", SUFFIX, quality, force, options, goal=goal)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
@@ -131,6 +132,7 @@ def encode(
         effort=effort,
         keep_hidden=keep_hidden,
         tune=tune,
+        metadata=metadata,
     )
     with naming(source), progress_bar(quiet, "encoding") as progress:
         reached = codec.reach(picture, goal, progress) if goal else None

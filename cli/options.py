@@ -20,6 +20,7 @@ from vaecodec.output import Found, check_free, look_at, write_whole
 from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import TUNES
+from vaecodec.sections import DROPPED
 from vaecodec.storage import is_folder, local_path, place
 
 pixels_option = click.option(
@@ -67,13 +68,20 @@ tune_option = click.option(
     type=click.Choice(list(TUNES)),
     help="What to encode for: what people see (eye, the default), squared error or MS-SSIM. Another name for --model.",
 )
-metadata_option = click.option(
-    "--max-metadata",
-    type=click.IntRange(0),
-    default=MAX_METADATA,
-    show_default=True,
-    help="Refuse larger EXIF, ICC and XMP blocks (bytes).",
-)
+
+
+def metadata_options(command: Callable) -> Callable:
+    """--metadata, --max-metadata."""
+    words = "Keep all of it, the colour profile alone (no place, time, names), or none."
+    wanted = click.option("--metadata", type=click.Choice(list(DROPPED)), default="all", show_default=True, help=words)
+    limit = click.option(
+        "--max-metadata",
+        type=click.IntRange(0),
+        default=MAX_METADATA,
+        show_default=True,
+        help="Refuse larger EXIF, ICC and XMP blocks (bytes).",
+    )
+    return wanted(limit(command))
 
 
 def coded_source(source: str) -> str | BinaryIO:

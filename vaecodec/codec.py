@@ -17,7 +17,7 @@ from vaecodec.batch import in_chunks, in_passes
 from vaecodec.bitstream.container import MAX_METADATA, Container, Section, read_container
 from vaecodec.effort import refinement_steps
 from vaecodec.encoding import Encoding, Tools
-from vaecodec.errors import BackendError, FormatError, ImageError
+from vaecodec.errors import BackendError, FormatError, ImageError, VaecodecError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.loaded import Loaded
@@ -29,7 +29,7 @@ from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import attach, attach_jpeg, read_kept
+from vaecodec.sections import DROPPED, attach, attach_jpeg, read_kept
 from vaecodec.targets import Target, check_alone
 from vaecodec.tiles import TILE_LOG2
 from vaecodec.windows import Damage, Region, pixel_area, synthesise
@@ -49,7 +49,8 @@ class Codec:
     fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
     of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; all models but
     those for psnr need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees;
-    else smooth ones take their place.
+    else smooth ones take their place. metadata: "all" that fits, "icc" alone (nothing that says where, when and by
+    whom), or "none", both of what is written and of what is read.
     """
 
     def __init__(
@@ -65,15 +66,18 @@ class Codec:
         effort: int = 1,
         keep_hidden: bool = False,
         tune: str | None = None,
+        metadata: str = "all",
     ) -> None:
         model = tuned_model(model, tune)
+        if metadata not in DROPPED:
+            raise VaecodecError(f"metadata must be one of {', '.join(DROPPED)}, not {metadata!r}")
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
         self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
-        self._arguments |= {"keep": keep, "effort": effort, "keep_hidden": keep_hidden}
+        self._arguments |= {"keep": keep, "effort": effort, "keep_hidden": keep_hidden, "metadata": metadata}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
-        self.keep, self.keep_hidden = keep, keep_hidden
+        self.keep, self.keep_hidden, self.metadata = keep, keep_hidden, metadata
         self._steps = refinement_steps(effort)
         self.timing = Timing()
         self._loaded = Loaded(model, backend, device)
@@ -133,7 +137,7 @@ class Codec:
     def _encoding(self, pictures: Sequence[Picture]) -> Encoding:
         refiner = self._loaded.refiner(self._arguments["threads"]) if self._steps else None
         coder = functools.partial(self._coder, self.model)
-        limits = self._steps, self.tile_log2, self.max_metadata, self.keep, self.keep_hidden
+        limits = self._steps, self.tile_log2, self.max_metadata, self.metadata, self.keep, self.keep_hidden
         return Encoding(pictures, Tools(self.model, coder, self._workers, refiner, *limits))
 
     def encode_batch(
@@ -261,7 +265,7 @@ class Codec:
         pictures = []
         for container, rgb in zip(containers, images, strict=True):
             picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
-            for kind in (kind for kind in container.sections if kind != container.kept):
+            for kind in (k for k in container.sections if k != container.kept and k not in DROPPED[self.metadata]):
                 try:
                     attach(picture, container, kind, area, self.max_metadata)
                 except FormatError:
@@ -270,6 +274,7 @@ class Codec:
                     damage.sections.append(kind.name.lower())
             if container.kept == Section.JPEG:
                 attach_jpeg(picture, container)
+                picture.exif = picture.exif if self.metadata == "all" else None
             pictures.append(picture)
         return pictures
 

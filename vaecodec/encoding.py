@@ -41,6 +41,7 @@ class Tools:
     steps: int
     tile_log2: int
     max_metadata: int
+    metadata: str
     keep: bool
     keep_hidden: bool
 
@@ -63,7 +64,7 @@ class Encoding:
         """Raises VaecodecError where the model cannot encode, or a picture has metadata that decoders would refuse."""
         tools.model.require_encoder()
         self.pictures, self._tools = pictures, tools
-        self._sections = [sections_of(picture, tools.max_metadata) for picture in pictures]
+        self._sections = [sections_of(picture, tools.max_metadata, tools.metadata) for picture in pictures]
         width, height = pictures[0].width, pictures[0].height
         tile = choose_tile(width, height, tools.tile_log2)
         self._header = Header(width, height, 0, tools.model.identity, tile_log2=tile)

@@ -30,7 +30,7 @@ from vaecodec.storage import is_url, local_path, place
 from vaecodec.targets import Target
 from vaecodec.tiles import TILE_LOG2
 
-SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False}
+SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
 """Arguments of Codec that the bytes of a file depend on, and their defaults."""
 STALE = 600
 """Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""

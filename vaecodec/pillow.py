@@ -9,7 +9,8 @@
 Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
 thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100; default: the
 model's own) or target (as vaecodec.Size("100kB")), effort (1 to 9, default 1), model (name or path) or tune ("eye",
-"psnr", "ms-ssim"), exif, icc_profile, xmp (default: those of the image; None: without).
+"psnr", "ms-ssim"), exif, icc_profile, xmp (default: those of the image; None: without), metadata ("all", "icc" or
+"none"; without EXIF, which says how to turn them, pixels are turned).
 As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way. And
 as everywhere, Pillow opens the file itself: `save` empties what is there, whatever it is, before a plugin is asked.
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 import io
 from typing import IO, Any
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from vaecodec.bitstream.container import MAGIC, Container, inflate, read_container
 from vaecodec.codec import Codec
@@ -38,11 +39,14 @@ _UNLIMITED = 1 << 62
 _codecs: dict[Any, Codec] = {}
 
 
-def _codec(model: Any = None, effort: int = 1, keep_hidden: bool = False, tune: str | None = None) -> Codec:
+def _codec(
+    model: Any = None, effort: int = 1, keep_hidden: bool = False, tune: str | None = None, metadata: str = "all"
+) -> Codec:
     """Models stay loaded."""
-    key = model, effort, bool(keep_hidden), tune
+    key = model, effort, bool(keep_hidden), tune, metadata
     if key not in _codecs:
-        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, effort=effort, keep_hidden=key[2], tune=tune)
+        how: dict[str, Any] = {"effort": effort, "keep_hidden": key[2], "tune": tune, "metadata": metadata}
+        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, **how)
     return _codecs[key]
 
 
@@ -128,6 +132,9 @@ def _block(options: dict[str, Any], name: str, default: Any) -> bytes | None:
 
 def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     options = image.encoderinfo
+    metadata = options.get("metadata", "all")
+    if metadata != "all":
+        image = ImageOps.exif_transpose(image)
     bare = image.copy()
     bare.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
     try:
@@ -137,7 +144,7 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
         picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
         picture.xmp = _block(options, "xmp", xmp_of(image))
         keep_hidden = options.get("keep_hidden", False)
-        codec = _codec(options.get("model"), options.get("effort", 1), keep_hidden, options.get("tune"))
+        codec = _codec(options.get("model"), options.get("effort", 1), keep_hidden, options.get("tune"), metadata)
         quality, target = options.get("quality"), options.get("target")
         check_alone(quality, target)
         fp.write(codec.encode_picture(picture, quality) if target is None else codec.reach(picture, target).data)

@@ -14,7 +14,7 @@ from vaecodec.codec import Codec
 from vaecodec.errors import ImageError
 from vaecodec.files import Source
 from vaecodec.picture import Picture, to_pil
-from vaecodec.sections import METADATA, attach
+from vaecodec.sections import DROPPED, METADATA, attach
 
 SMALLEST, PREVIEW = Fraction(1, 16), Fraction(1, 8)
 EVERYTHING = (slice(None), slice(None))
@@ -52,7 +52,7 @@ def decode_scaled(
             header = container.header
             picture = _resized(picture, *(max(1, round(side * factor)) for side in (header.width, header.height)))
         for kind, _ in METADATA:
-            if kind in container.sections:
+            if kind in container.sections and kind not in DROPPED[codec.metadata]:
                 attach(picture, container, kind, EVERYTHING, codec.max_metadata)
         return picture
 

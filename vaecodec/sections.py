@@ -35,6 +35,12 @@ MAX_EMPTY_GROUPS = 4
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
+DROPPED: dict[str, frozenset[Section]] = {
+    "all": frozenset(),
+    "icc": frozenset({Section.EXIF, Section.XMP}),
+    "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
+}
+"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +106,15 @@ def read_kept(container: Container) -> NDArray[np.uint8] | None:
     return read_jpeg(payload, header.width, header.height, header.gray, header.version)
 
 
-def sections_of(picture: Picture, max_metadata: int) -> dict[Section, bytes]:
-    """Alpha and metadata of a picture; raises ImageError for a block of metadata that decoders would refuse."""
+def sections_of(picture: Picture, max_metadata: int, metadata: str = "all") -> dict[Section, bytes]:
+    """Alpha and metadata, as much of it as DROPPED leaves, of a picture; raises ImageError for a block of metadata that
+    decoders would refuse."""
     sections = {}
     if picture.alpha is not None:
         opaque = bool((picture.alpha == 255).all())
         sections = {Section.OPAQUE: b""} if opaque else {Section.ALPHA: alpha_to_png(picture.alpha)}
     for kind, name in METADATA:
-        data = getattr(picture, name) or b""
+        data = b"" if kind in DROPPED[metadata] else getattr(picture, name) or b""
         if len(data) > max_metadata:
             raise ImageError(f"the {name} block has {len(data)} bytes, more than {max_metadata} (--max-metadata)")
         if data:
