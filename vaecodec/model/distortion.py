@@ -14,7 +14,7 @@ keeps their colours."""
 MS_SSIM_WEIGHT = 1250.0
 """Squared error that weighs as much as 1 of 1 - MS-SSIM: the ratio of the lambdas that CompressAI uses for the two."""
 
-EYE_SHARES = {"mse": 0.25, "ms-ssim": 0.25, "ssimulacra2": 0.5}
+EYE_SHARES = {"mse": 0.35, "ms-ssim": 0.2, "ssimulacra2": 0.45}
 """Exponents of the three measures in the distortion for the eye: their weighted geometric mean."""
 EYE_FLOOR = 0.1
 """Added to each of them: a picture that is exact by one measure would make all of it zero."""
