@@ -1,8 +1,10 @@
 """What `--effort` saves and takes, on centre crops of validation pictures.
 
-    python benchmarks/effort.py ../shared/data/train --out benchmarks/results
+    python benchmarks/effort.py ../shared/data/train --model fast --out benchmarks/results
+    python benchmarks/effort.py ../shared/data/train --model eye --metric ssimulacra2 --efforts 1,2
 
-All efforts take turns on one crop at one quality, on one thread. Writes effort.json and effort.png.
+All efforts take turns on one crop at one quality, on one thread. Writes effort.json and effort.png into OUT, or
+effort-METRIC.json and .png for another metric than PSNR.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 import vaecodec
 from vaecodec.benchmarks.bd import bd_rate
+from vaecodec.benchmarks.metrics import METRICS
 from vaecodec.effort import refinement_steps
 from vaecodec.training.data import PictureStore, centre_crops
 
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder of decoded pictures, as in a training run")
     parser.add_argument("--model", help="name or path [default: the shipped one]")
     parser.add_argument("--efforts", default="1,2,3,4,5")
+    parser.add_argument("--metric", choices=METRICS, default="psnr")
     parser.add_argument("--crops", type=int, default=4)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--out", type=Path)
@@ -71,11 +75,11 @@ def main() -> None:
                 started = time.perf_counter()
                 data = codec.encode(crop, quality)
                 seconds[effort].append(time.perf_counter() - started)
-                error = np.square(codec.decode_array(data).astype(np.float64) - crop).mean()
-                cells[effort].append((8 * len(data) / crop[..., 0].size, 10 * np.log10(255**2 / error)))
+                score = METRICS[arguments.metric](crop, codec.decode_array(data))
+                cells[effort].append((8 * len(data) / crop[..., 0].size, score))
         for effort in efforts:
-            bpp, psnr = np.mean(cells[effort], 0).tolist()
-            points[effort].append((bpp, psnr))
+            bpp, score = np.mean(cells[effort], 0).tolist()
+            points[effort].append((bpp, score))
     first, rows, half = efforts[0], [], len(QUALITIES) // 2
     for effort in efforts:
         parts = {"bd_rate_percent": slice(None), "low": slice(half + 1), "high": slice(half - 1, None)}
@@ -89,8 +93,9 @@ def main() -> None:
     if arguments.out:
         model = codecs[first].model.checksum[:8]
         result = {"model": model, "crops": arguments.crops, "size": arguments.size, "rows": rows, "points": points}
-        (arguments.out / "effort.json").write_text(json.dumps(result, indent=1) + "\n")
-        plot(rows, arguments.out / "effort.png")
+        name = "effort" if arguments.metric == "psnr" else f"effort-{arguments.metric}"
+        (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        plot(rows, arguments.out / f"{name}.png")
 
 
 if __name__ == "__main__":

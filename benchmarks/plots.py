@@ -19,6 +19,7 @@ STYLES |= {codec: {"color": f"tab:{colour}", "lw": 1.3} for codec, colour in COL
 OURS = {"lw": 2.4, "color": "tab:red"}
 OURS_REFINED = {"lw": 1.6, "color": "tab:red", "ls": "--"}
 OURS_FOR_STRUCTURE = {"lw": 2.0, "color": "tab:pink"}
+OURS_FOR_ERROR = {"lw": 2.0, "color": "tab:cyan"}
 RIGHT = 2.5
 """Most bits per pixel that are shown."""
 
@@ -27,7 +28,8 @@ def _style(codec: str) -> dict:
     if codec.startswith("vaecodec"):
         if "@" in codec:
             return OURS_REFINED
-        return OURS_FOR_STRUCTURE if codec.endswith("ms-ssim") else OURS
+        others = {"vaecodec-fast-ms-ssim": OURS_FOR_STRUCTURE, "vaecodec-fast": OURS_FOR_ERROR}
+        return others.get(codec, OURS)
     return STYLES.get(codec, {"lw": 1.3})
 
 

@@ -39,7 +39,14 @@ def results_tiling() -> str:
 
 
 def results_effort() -> str:
-    effort = load("effort.json")
+    tables = [_effort("effort.json", "PSNR")]
+    if (RESULTS / "effort-ssimulacra2.json").exists():
+        tables.append(_effort("effort-ssimulacra2.json", "SSIMULACRA 2"))
+    return "\n\n".join(tables)
+
+
+def _effort(name: str, metric: str) -> str:
+    effort = load(name)
     rows = [
         [
             str(row["effort"]),
@@ -52,7 +59,8 @@ def results_effort() -> str:
     ]
     head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time, in times of effort 1", "a megapixel"]
     return (
-        f"Model {effort['model']}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n{table(head, rows)}"
+        f"Model {effort['model']}, by {metric}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n"
+        f"{table(head, rows)}"
     )
 
 
