@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from vaecodec.bitstream.container import Section, read_container
+from vaecodec.bitstream.container import Container, Section, inflate, read_container
 from vaecodec.config import QUALITY_UNIT
-from vaecodec.errors import ModelError
+from vaecodec.errors import FormatError, ModelError
 from vaecodec.files import Source
 from vaecodec.picture import MAX_PIXELS
+from vaecodec.picture.exif import ExifBlock
 from vaecodec.runtime.store import load_model_for
+from vaecodec.sections import METADATA
 
 KEPT = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
 """How a file has its image where that takes fewer bytes than latents."""
@@ -23,7 +25,8 @@ def kept_as(source: Any, max_pixels: int = MAX_PIXELS) -> str | None:
 
 
 def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
-    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object).
+    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object);
+    which metadata it has (exif, icc, xmp), and whether they say in which place it was taken.
 
     All checksums are checked; raises FormatError if one fails, or if the image has more than `max_pixels`.
     """
@@ -33,6 +36,7 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
             container.section(kind)
         for index in range(len(container.groups)):
             container.group(index)
+        metadata, place = [name for kind, name in METADATA if kind in container.sections], says_where(container)
     header, total = container.header, opened.size
     pixels = header.width * header.height
     hyper = sum(container.hyper_bytes)
@@ -54,7 +58,20 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "model_identity": header.model.hex(),
         "groups": len(container.groups),
         "tile": None if header.tile_log2 is None else 1 << header.tile_log2,
+        "metadata": metadata,
+        "place": place,
         "bytes": total,
         "bpp": total * 8 / pixels,
         "parts": {name: {"bytes": size, "bpp": size * 8 / pixels} for name, size in sizes.items()},
     }
+
+
+def says_where(container: Container) -> bool:
+    """Whether EXIF or XMP of a file name the place where the picture was taken, as far as they can be read."""
+    blocks = {}
+    for kind in {Section.EXIF, Section.XMP} & container.sections.keys():
+        try:
+            blocks[kind] = inflate(container.section(kind))
+        except FormatError:  # too large, or no zlib stream: who decodes it hears of that
+            continue
+    return ExifBlock(blocks.get(Section.EXIF, b"")).has_place or b"GPSLatitude" in blocks.get(Section.XMP, b"")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-ORIENTATION, EXIF_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
+ORIENTATION, EXIF_IFD, GPS_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
 THUMBNAIL, THUMBNAIL_SIZE = 0x0201, 0x0202
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,6 +75,11 @@ class ExifBlock:
         """1 to 8; 1 where nothing sensible is said."""
         entry = self._main.get(ORIENTATION)
         return entry.value if entry and entry.value in TURNS else 1
+
+    @property
+    def has_place(self) -> bool:
+        """Whether there is a directory for where the picture was taken."""
+        return GPS_IFD in self._main
 
     def set_orientation(self, orientation: int) -> bool:
         """False where the block has no place for it."""
