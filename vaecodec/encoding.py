@@ -25,6 +25,8 @@ from vaecodec.windows import analyse_tile, synthesise
 SHARED = 50
 """Distance between qualities, in the units that files store, up to which they share an analysis. It depends on the rate
 a little: that of a quality so far away costs less than 0.1 % of the bytes, and PSNR comes to lie 0.04 dB beside."""
+SMALL_PIXELS = 1 << 14
+"""Of images with no more pixels, which are quick, a few bytes matter: each quality gets an analysis of its own."""
 HELD_PIXELS = 1 << 24
 """Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes a pixel."""
 
@@ -92,7 +94,7 @@ class Encoding:
         refiner = tools.refiner if refined else None
         # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
         inner = progress if len(grid) == 1 else None
-        hold = again and header.width * header.height <= HELD_PIXELS
+        hold = again and SMALL_PIXELS < header.width * header.height <= HELD_PIXELS
         if not hold or abs(self._analysis[0] - units) > SHARED:
             self._analysis = (units, {})
         analysed = self._analysis[1]
