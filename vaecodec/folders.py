@@ -248,18 +248,26 @@ class Worker:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
         if self.task.goal is None:
             data = self.codec.encode_picture(picture, self.task.quality)
-            return self._written(job, data, picture, size, len(data), picture.notes)
+            return self._written(
+                job, data, picture, size, len(data), picture.notes, kept_as(data, self.codec.max_pixels)
+            )
         reached = self.codec.reach(picture, self.task.goal)
         notes = [*picture.notes, *reached.notes]
-        return self._written(job, reached.data, picture, size, len(reached.data), notes) | {"reached": str(reached)}
+        entry = self._written(
+            job, reached.data, picture, size, len(reached.data), notes, kept_as(reached.data, self.codec.max_pixels)
+        )
+        return entry | {"reached": str(reached)}
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:
             picture, size = decode_scaled(self.codec, source, self.task.scale), source.size
+            kept = kept_as(source, self.codec.max_pixels)
         data, notes = save_picture(picture, self.task.suffix, self.task.saving)
-        return self._written(job, data, picture, size, size, notes)
+        return self._written(job, data, picture, size, size, notes, kept)
 
-    def _written(self, job: Job, data: bytes, picture: Picture, size: int, coded: int, notes: list[str]) -> Entry:
+    def _written(
+        self, job: Job, data: bytes, picture: Picture, size: int, coded: int, notes: list[str], kept: str | None
+    ) -> Entry:
         write_whole(job.target, data, self.task.force or job.again)
         entry = {
             "source": str(job.source),
@@ -271,6 +279,6 @@ class Worker:
             "bpp": round(coded * 8 / (picture.width * picture.height), 4),
             "settings": self.settings,
         }
-        if kept := kept_as(data if self.task.kind == "encode" else job.source, self.codec.max_pixels):
+        if kept:
             entry["kept"] = kept
         return entry | ({"notes": notes} if notes else {})
