@@ -8,20 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaecodec.cli.options import change, complete_paths, result_line, say
 from vaecodec.errors import VaecodecError, printable
-from vaecodec.folders import Plan, Task, run_jobs, without_done
-from vaecodec.formats import can_write
-from vaecodec.inputs import plan_inputs
 from vaecodec.manifest import MANIFEST, Entry
 from vaecodec.naming import SUFFIX
 from vaecodec.output import Found, look_at
-from vaecodec.runtime.store import load_model
 from vaecodec.storage import is_folder, local_path, place
+
+if TYPE_CHECKING:
+    from vaecodec.folders import Plan, Task
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""
@@ -59,6 +58,10 @@ class Many:
 def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) -> None:
     """Encode or decode files and folders; exits with 1 if some failed, after all others are done, or if there are
     none."""
+    from vaecodec.folders import run_jobs, without_done
+    from vaecodec.inputs import plan_inputs
+    from vaecodec.runtime.store import load_model
+
     quiet = many.quiet
     if "-" in inputs or target == "-":
         raise click.UsageError('"-" stands for a single file.')
@@ -122,6 +125,8 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
 
 def _suffix_of_a_file(target: str, task: Task) -> str | None:
     """The suffix of an output that can only be meant as a file."""
+    from vaecodec.formats import can_write
+
     suffix = os.path.splitext(target)[1].lower()
     if target.endswith("/") or not suffix:
         return None

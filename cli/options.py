@@ -13,15 +13,15 @@ from typing import Any, BinaryIO
 import click
 from click.shell_completion import CompletionItem
 
-from vaecodec.bitstream.container import MAX_METADATA
+from vaecodec.bitstream.container import DROPPED, MAX_METADATA
 from vaecodec.errors import FormatError, ImageError, VaecodecError
 from vaecodec.naming import INNER, SUFFIX, with_dot
 from vaecodec.output import Found, check_free, look_at, write_whole
-from vaecodec.picture import MAX_PIXELS
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import TUNES
-from vaecodec.sections import DROPPED
+from vaecodec.runtime.shipped import shipped_models
 from vaecodec.storage import is_folder, local_path, place
+from vaecodec.tiles import MAX_PIXELS
 
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
@@ -31,11 +31,9 @@ complete_paths = click.Path().shell_complete
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of shipped models, or files."""
-    from vaecodec.runtime.store import shipped_models
-
+    """Names of shipped models, or files where none begins like that: bash shows one or the other."""
     names = [CompletionItem(name) for name in shipped_models() if name.startswith(incomplete)]
-    return names + complete_paths(context, parameter, incomplete)
+    return names or complete_paths(context, parameter, incomplete)
 
 
 def codec_options(force_help: str) -> Callable[[Callable], Callable]:

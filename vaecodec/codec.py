@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.batch import in_chunks, in_passes
-from vaecodec.bitstream.container import MAX_METADATA, Container, Section, read_container
+from vaecodec.bitstream.container import DROPPED, MAX_METADATA, Container, Section, read_container
 from vaecodec.effort import refinement_steps
 from vaecodec.encoding import Encoding, Tools
 from vaecodec.errors import BackendError, FormatError, ImageError, VaecodecError
@@ -22,16 +22,16 @@ from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
-from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
+from vaecodec.picture import Picture, to_array, to_picture, to_pil, to_tensor
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import DROPPED, attach, attach_jpeg, read_kept
+from vaecodec.sections import attach, attach_jpeg, read_kept
 from vaecodec.targets import Target, check_alone
-from vaecodec.tiles import TILE_LOG2
+from vaecodec.tiles import MAX_PIXELS, TILE_LOG2
 from vaecodec.windows import Damage, Region, pixel_area, synthesise
 
 Progress = Callable[[float], None]

@@ -6,10 +6,9 @@ from typing import Any
 
 from vaecodec.bitstream.container import Section, read_container
 from vaecodec.config import QUALITY_UNIT
-from vaecodec.errors import ModelError
 from vaecodec.files import Source
-from vaecodec.picture import MAX_PIXELS
-from vaecodec.runtime.store import load_model_for
+from vaecodec.runtime.shipped import name_of
+from vaecodec.tiles import MAX_PIXELS
 
 KEPT = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
 """How a file has its image where that takes fewer bytes than latents."""
@@ -39,10 +38,6 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     sizes = {"hyper latents": hyper, "latents": sum(part.size for part in container.groups) - hyper}
     sizes |= {kind.name.lower(): part.size for kind, part in container.sections.items()}
     sizes["header and checksums"] = total - sum(sizes.values())
-    try:
-        model = load_model_for(header.model).name
-    except ModelError:
-        model = None
     return {
         "version": header.version,
         "width": header.width,
@@ -50,7 +45,7 @@ def inspect(source: Any, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "mode": ("L" if header.gray else "RGB") + ("A" if container.has_alpha else ""),
         "quality": header.quality / QUALITY_UNIT,
         "kept": KEPT.get(container.kept),
-        "model": model,
+        "model": name_of(header.model),
         "model_identity": header.model.hex(),
         "groups": len(container.groups),
         "tile": None if header.tile_log2 is None else 1 << header.tile_log2,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vaecodec.alpha import alpha_from_png, alpha_to_png
 from vaecodec.bitstream.container import (
+    DROPPED,
     JPEG_VERSION,
     VERSION,
     Container,
@@ -35,12 +36,6 @@ MAX_EMPTY_GROUPS = 4
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
-DROPPED: dict[str, frozenset[Section]] = {
-    "all": frozenset(),
-    "icc": frozenset({Section.EXIF, Section.XMP}),
-    "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
-}
-"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ MIN_LOG2, MAX_LOG2 = 7, 11
 """Tiles are squares of 2^7 to 2^11 pixels a side."""
 TILE_LOG2 = 10
 """What the encoder chooses."""
+MAX_PIXELS = 1 << 27
+"""Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
 
 
 def counted_pixels(width: int, height: int) -> int:

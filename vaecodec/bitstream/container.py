@@ -53,6 +53,12 @@ class Section(IntEnum):
 
 KEPT = (Section.PIXELS, Section.JPEG)
 """Sections that stand for the latents of an image."""
+DROPPED: dict[str, frozenset[Section]] = {
+    "all": frozenset(),
+    "icc": frozenset({Section.EXIF, Section.XMP}),
+    "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
+}
+"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
 
 
 class Streams(NamedTuple):
