@@ -10,27 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaecodec.cli.folder import Many, folder_options, run_many
-from vaecodec.cli.options import (
-    SuffixType,
-    check_target,
-    codec_options,
-    coded_source,
-    complete_paths,
-    inputs_and_output,
-    metadata_options,
-    naming,
-    output_path,
-    progress_bar,
-    result_line,
-    say,
-    size_in_words,
-    write_target,
-)
+from vaecodec.cli.options import SuffixType, codec_options, complete_paths, folder_options, metadata_options
 from vaecodec.errors import ImageError, printable
-from vaecodec.files import Source
-from vaecodec.naming import decoded_name
-from vaecodec.storage import is_folder
 
 if TYPE_CHECKING:
     from vaecodec.picture import Picture
@@ -126,11 +107,23 @@ def decode(
         raise click.UsageError("--region, --scale and --salvage do not go together.")
     if lossless and quality is not None:
         raise click.UsageError("--lossless and --quality do not go together.")
+    from vaecodec.cli.files import (
+        check_target,
+        coded_source,
+        inputs_and_output,
+        naming,
+        output_path,
+        write_target,
+    )
+    from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
+    from vaecodec.files import Source
     from vaecodec.folders import Task
     from vaecodec.formats import can_write
+    from vaecodec.naming import decoded_name
     from vaecodec.picture import Saving, save_picture
     from vaecodec.scaling import decode_scaled
+    from vaecodec.storage import is_folder
     from vaecodec.windows import Damage
 
     saving = Saving(quality, lossless, png_level)
@@ -141,6 +134,8 @@ def decode(
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
+        from vaecodec.cli.folder import Many, run_many
+
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs

@@ -7,30 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaecodec.cli.folder import Many, folder_options, run_many
-from vaecodec.cli.options import (
-    check_target,
-    codec_options,
-    coded_source,
-    complete_paths,
-    inputs_and_output,
-    metadata_options,
-    naming,
-    output_path,
-    progress_bar,
-    result_line,
-    say,
-    tune_option,
-    write_target,
-)
+from vaecodec.cli.options import codec_options, complete_paths, folder_options, metadata_options, tune_option
 from vaecodec.cli.targets import check_goal, target_options
-from vaecodec.config import MAX_EFFORT, MIN_EFFORT
-from vaecodec.errors import printable
-from vaecodec.files import Source, input_limit
-from vaecodec.inspection import kept_as
-from vaecodec.naming import SUFFIX, short_name
-from vaecodec.storage import is_folder
-from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
+from vaecodec.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
 
 if TYPE_CHECKING:
     from vaecodec.picture import Picture
@@ -99,12 +78,26 @@ def encode(
     write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
     -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
     """
+    from vaecodec.cli.files import (
+        check_target,
+        coded_source,
+        inputs_and_output,
+        naming,
+        output_path,
+        write_target,
+    )
+    from vaecodec.cli.printing import progress_bar, result_line, say
+    from vaecodec.errors import printable
+    from vaecodec.naming import SUFFIX, short_name
+    from vaecodec.storage import is_folder
+
     inputs, target = inputs_and_output(arguments, output, encoding=True)
     if model is not None and tune is not None:
         raise click.UsageError("--tune is another name for a shipped --model: give one of them.")
     if len(inputs) > 1 or is_folder(inputs[0]):
         if verify:
             raise click.UsageError("--verify is for single files.")
+        from vaecodec.cli.folder import Many, run_many
         from vaecodec.folders import Task
 
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
@@ -117,6 +110,8 @@ def encode(
     target = output_path(source, target, short_name)
     check_target(source, target, force, stream=True)
     from vaecodec.codec import Codec
+    from vaecodec.files import Source, input_limit
+    from vaecodec.inspection import kept_as
     from vaecodec.picture import to_picture
 
     started = time.perf_counter()

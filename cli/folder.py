@@ -8,40 +8,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from vaecodec.cli.options import change, complete_paths, result_line, say
+from vaecodec.cli.printing import change, result_line, say
 from vaecodec.errors import VaecodecError, printable
+from vaecodec.folders import Plan, Task, run_jobs, without_done
+from vaecodec.formats import can_write
+from vaecodec.inputs import plan_inputs
 from vaecodec.manifest import MANIFEST, Entry
 from vaecodec.naming import SUFFIX
 from vaecodec.output import Found, look_at
+from vaecodec.runtime.store import load_model
 from vaecodec.storage import is_folder, local_path, place
-
-if TYPE_CHECKING:
-    from vaecodec.folders import Plan, Task
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""
-
-
-def folder_options(command: Callable) -> Callable:
-    """-o, -r, --jobs, --resume."""
-    jobs = "Of many files: worker processes.  [default: one a core]"
-    resume = "Of many files: skip those whose output exists, made with the same settings."
-    options = [
-        click.option(
-            "-o", "--output", metavar="OUT", shell_complete=complete_paths, help="File to write, or folder for all."
-        ),
-        click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
-        click.option("-j", "--jobs", type=click.IntRange(1, 1024), help=jobs),
-        click.option("--resume", is_flag=True, help=resume),
-        click.option("-v", "--verbose", is_flag=True, help="Of many files: a line for each."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)
@@ -58,10 +41,6 @@ class Many:
 def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) -> None:
     """Encode or decode files and folders; exits with 1 if some failed, after all others are done, or if there are
     none."""
-    from vaecodec.folders import run_jobs, without_done
-    from vaecodec.inputs import plan_inputs
-    from vaecodec.runtime.store import load_model
-
     quiet = many.quiet
     if "-" in inputs or target == "-":
         raise click.UsageError('"-" stands for a single file.')
@@ -125,8 +104,6 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
 
 def _suffix_of_a_file(target: str, task: Task) -> str | None:
     """The suffix of an output that can only be meant as a file."""
-    from vaecodec.formats import can_write
-
     suffix = os.path.splitext(target)[1].lower()
     if target.endswith("/") or not suffix:
         return None

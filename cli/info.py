@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.options import coded_source, complete_paths, naming, pixels_option, show
+from vaecodec.cli.options import complete_paths, pixels_option
+from vaecodec.cli.printing import show
 from vaecodec.errors import VaecodecError, explain, printable
-from vaecodec.inspection import inspect
-from vaecodec.listing import list_folder
-from vaecodec.naming import SUFFIX
-from vaecodec.storage import is_folder, place
 
 
 @click.command()
@@ -26,6 +23,9 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
     FILE is a file, a folder with such files, a URL, or "-" for standard input.
     """
+    from vaecodec.cli.files import coded_source, naming
+    from vaecodec.inspection import inspect
+
     sources = [source for file in files for source in _in_folder(file, recursive)]
     several = len(files) > 1 or sources != [files[0]]
     found: list[dict[str, Any]] = []
@@ -53,6 +53,10 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
 def _in_folder(file: str, recursive: bool) -> list[str]:
     """The .vaec files of a folder, or the file itself."""
+    from vaecodec.listing import list_folder
+    from vaecodec.naming import SUFFIX
+    from vaecodec.storage import is_folder, place
+
     if file == "-" or not is_folder(file):
         return [file]
     names = [name for name in list_folder(file, recursive).files if name.lower().endswith(SUFFIX)]

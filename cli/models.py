@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.options import show
+from vaecodec.cli.printing import show
 
 
 @click.command()

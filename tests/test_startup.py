@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from vaecodec.bitstream.container import DROPPED
+from vaecodec.limits import METADATA
+
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
@@ -58,3 +61,7 @@ def test_tab_loads_nothing_heavy(words: str) -> None:
 def test_the_test_sees_what_is_loaded(tmp_path: Path) -> None:
     picture = ROOT / "examples/hills.png"
     assert {"numpy", "PIL", "onnxruntime"} <= loaded("encode", picture, tmp_path / "a.vaec", "--threads", 1)
+
+
+def test_words_of_help_are_those_of_the_codec() -> None:
+    assert tuple(DROPPED) == METADATA

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.batch import in_chunks, in_passes
-from vaecodec.bitstream.container import DROPPED, MAX_METADATA, Container, Section, read_container
+from vaecodec.bitstream.container import DROPPED, Container, Section, read_container
 from vaecodec.effort import refinement_steps
 from vaecodec.encoding import Encoding, Tools
 from vaecodec.errors import BackendError, FormatError, ImageError, VaecodecError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
+from vaecodec.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
 from vaecodec.loaded import Loaded
 from vaecodec.parallel import Workers
 from vaecodec.picture import Picture, to_array, to_picture, to_pil, to_tensor
@@ -31,7 +32,6 @@ from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
 from vaecodec.sections import attach, attach_jpeg, read_kept
 from vaecodec.targets import Target, check_alone
-from vaecodec.tiles import MAX_PIXELS, TILE_LOG2
 from vaecodec.windows import Damage, Region, pixel_area, synthesise
 
 Progress = Callable[[float], None]

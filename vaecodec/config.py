@@ -73,7 +73,6 @@ IDENTITY_BYTES = 4
 QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""
 QUALITY_MIN, QUALITY_MAX = 1, 100
-MIN_EFFORT, MAX_EFFORT = 1, 9
 
 IGNORED = ("encoder_", "trained_")
 """How names of fields of a configuration begin that only encoders and trainers need: readers pass over those that they

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from vaecodec.config import MAX_EFFORT, MIN_EFFORT, PATCH
+from vaecodec.config import PATCH
 from vaecodec.errors import VaecodecError
 from vaecodec.group import GroupCoder, Refine
+from vaecodec.limits import MAX_EFFORT, MIN_EFFORT
 from vaecodec.refine import Refiner
 from vaecodec.runtime.nets import Float
 from vaecodec.tiles import Rect, TileGrid

@@ -7,8 +7,8 @@ from typing import Any
 from vaecodec.bitstream.container import Section, read_container
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.files import Source
+from vaecodec.limits import MAX_PIXELS
 from vaecodec.runtime.shipped import name_of
-from vaecodec.tiles import MAX_PIXELS
 
 KEPT = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
 """How a file has its image where that takes fewer bytes than latents."""

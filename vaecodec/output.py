@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-import secrets
 import stat
 import sys
 import time
@@ -160,6 +159,8 @@ def _write_file(path: Path, data: bytes, new: bool) -> None:
 
 def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -> None:
     """Raises FileExistsError if the file is to be `new` and another process has been quicker."""
+    import secrets  # with OpenSSL; most commands fail, help or complete without it
+
     partial = path.with_name(f".{_label(path.name)}.{secrets.token_hex(4)}.partial")
     try:
         write_new(partial, data, there)

@@ -24,12 +24,13 @@ from vaecodec.bitstream.container import (
 from vaecodec.errors import FormatError, ImageError
 from vaecodec.jpeg import JpegSection, kept_jpeg, read_jpeg
 from vaecodec.jpeg_file import density
+from vaecodec.limits import MAX_LOG2
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.picture import Picture
 from vaecodec.picture.exif import resized
 from vaecodec.picture.hidden import flatten_hidden
 from vaecodec.picture.metadata import resolution
-from vaecodec.tiles import MAX_LOG2, choose_tile
+from vaecodec.tiles import choose_tile
 
 MAX_EMPTY_GROUPS = 4
 """How many groups without streams, of 6 bytes each, a file of version 2 may have beside its JPEG."""

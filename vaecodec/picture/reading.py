@@ -16,6 +16,7 @@ from vaecodec.bitstream.container import MAGIC
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.files import Source, input_limit, is_buffer
 from vaecodec.formats import register_for
+from vaecodec.limits import MAX_PIXELS
 from vaecodec.picture.exif import TURNS, orientation_of
 from vaecodec.picture.metadata import metadata_of
 from vaecodec.picture.modes import Stored, eight_bit, to_eight_bit
@@ -23,7 +24,6 @@ from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.origin import origin_of
 from vaecodec.picture.picture import SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.png import colour_notes, is_png, without_texts
-from vaecodec.tiles import MAX_PIXELS
 
 SLACK = 0.5
 """How far samples of a float tensor may lie outside [0, 1], as the outputs of nets do, and are clipped."""
