@@ -149,7 +149,7 @@ def decode(
     damage = Damage()
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
-            picture, damage = codec.salvage(opened, progress)
+            picture, damage = codec.salvage_picture(opened, progress)
         elif scale != 1:
             picture = decode_scaled(codec, opened, scale, progress)
         else:

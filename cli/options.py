@@ -21,9 +21,9 @@ complete_paths = click.Path().shell_complete
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of shipped models, or files where none begins like that: bash shows one or the other."""
+    """Files and names of shipped models. bash shows files only where no name fits, and forgets names before them."""
     names = [CompletionItem(name) for name in shipped_models() if name.startswith(incomplete)]
-    return names or complete_paths(context, parameter, incomplete)
+    return complete_paths(context, parameter, incomplete) + names
 
 
 def codec_options(force_help: str) -> Callable[[Callable], Callable]:

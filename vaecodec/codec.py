@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.batch import in_chunks, in_passes
-from vaecodec.bitstream.container import DROPPED, Container, Section, read_container
+from vaecodec.bitstream.container import DROPPED, read_container
+from vaecodec.decoding import Decoding, alike
 from vaecodec.effort import refinement_steps
 from vaecodec.encoding import Encoding, Tools
-from vaecodec.errors import BackendError, FormatError, ImageError, VaecodecError
+from vaecodec.errors import BackendError, ImageError, VaecodecError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
 from vaecodec.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
 from vaecodec.loaded import Loaded
-from vaecodec.parallel import Workers
+from vaecodec.parallel import Progress, Workers
 from vaecodec.picture import Picture, to_array, to_picture, to_pil, to_tensor
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
@@ -30,12 +31,8 @@ from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
 from vaecodec.runtime.defaults import tuned_model
 from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import attach, attach_jpeg, read_kept
 from vaecodec.targets import Target, check_alone
-from vaecodec.windows import Damage, Region, pixel_area, synthesise
-
-Progress = Callable[[float], None]
-"""Called with the share of the work that is done, 0 to 1."""
+from vaecodec.windows import Damage, Region
 
 
 class Codec:
@@ -177,7 +174,7 @@ class Codec:
 
     def decode_picture(self, source: Any, region: Region | None = None, progress: Progress | None = None) -> Picture:
         with Source(source) as opened:
-            (picture,) = self._decode([read_container(opened, self.max_pixels)], region, None, progress)
+            (picture,) = self._decoding.pictures([read_container(opened, self.max_pixels)], region, None, progress)
             return picture
 
     def decode_batch(self, sources: Iterable[Any], kind: str = "pil") -> list[Any]:
@@ -191,7 +188,7 @@ class Codec:
             with ExitStack() as stack:
                 opened = [stack.enter_context(Source(source)) for source in chunk]
                 containers = [read_container(source, self.max_pixels) for source in opened]
-                pictures = in_passes(containers, _alike, self._single._decode, self._workers)
+                pictures = in_passes(containers, alike, self._single._decoding.pictures, self._workers)
                 return [convert(picture) for picture in pictures]
 
         return in_chunks(sources, decode, self._workers)
@@ -209,141 +206,41 @@ class Codec:
         """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Needs torch."""
         return to_tensor(self.decode_picture(source, region)).to(device or "cpu")
 
-    def preview(self, source: Any, progress: Progress | None = None) -> Picture:
-        """A picture of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
+    def preview(self, source: Any) -> Image.Image:
+        """An image of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
         decoded image gives, in a fraction of the time and memory."""
+        return to_pil(self.preview_picture(source))
+
+    def preview_picture(self, source: Any, progress: Progress | None = None) -> Picture:
         with Source(source) as opened:
-            container = read_container(opened, self.max_pixels)
-            header, grid = container.header, container.header.grid
-            if container.kept:
-                (picture,) = self._decode([container], None, None, progress)
-                alpha = None if picture.alpha is None else _eighth(picture.alpha)
-                return Picture(_eighth(picture.rgb), alpha, header.gray)
-            coder = self._coder(self._loaded.model_for(header.model), header.quality, len(grid))
-            rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
+            return self._decoding.preview(read_container(opened, self.max_pixels), progress)
 
-            def decode_group(index: int) -> None:
-                values = _decode_group(coder, [container], index)
-                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))[0]
-
-            for _ in self._workers.map(decode_group, range(len(grid)), progress):
-                pass
-            area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
-            picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
-            if Section.OPAQUE in container.sections:
-                attach(picture, container, Section.OPAQUE, (slice(None), slice(None)), self.max_metadata)
-            if Section.ALPHA in container.sections:
-                attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
-                assert picture.alpha is not None
-                picture.alpha = _eighth(picture.alpha)
-            return picture
-
-    def salvage(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
+    def salvage(self, source: Any) -> tuple[Image.Image, Damage]:
         """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
 
         Raises FormatError if the header is damaged or no group is sound.
         """
+        picture, damage = self.salvage_picture(source)
+        return to_pil(picture), damage
+
+    def salvage_picture(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels, partial=True)
             damage = Damage(groups_total=len(container.groups))
-            (picture,) = self._decode([container], None, damage, progress)
+            (picture,) = self._decoding.pictures([container], None, damage, progress)
             return picture, damage
-
-    def _decode(
-        self,
-        containers: Sequence[Container],
-        region: Region | None = None,
-        damage: Damage | None = None,
-        progress: Progress | None = None,
-    ) -> list[Picture]:
-        """Files that are alike (_alike), in one pass; if `damage` is given, one file, and what is lost is noted."""
-        area = pixel_area(containers[0].header.width, containers[0].header.height, region)
-        if containers[0].kept:
-            images = [read_kept(container)[area] for container in containers]
-        else:
-            images = list(self._decode_groups(containers, area, damage, progress))
-        pictures = []
-        for container, rgb in zip(containers, images, strict=True):
-            picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
-            for kind in (k for k in container.sections if k != container.kept and k not in DROPPED[self.metadata]):
-                try:
-                    attach(picture, container, kind, area, self.max_metadata)
-                except FormatError:
-                    if damage is None:
-                        raise
-                    damage.sections.append(kind.name.lower())
-            if container.kept == Section.JPEG:
-                attach_jpeg(picture, container)
-                picture.exif = picture.exif if self.metadata == "all" else None
-            pictures.append(picture)
-        return pictures
-
-    def _decode_groups(
-        self,
-        containers: Sequence[Container],
-        area: tuple[slice, slice],
-        damage: Damage | None,
-        progress: Progress | None,
-    ) -> NDArray[np.uint8]:
-        """RGB (N, H, W, 3)."""
-        header = containers[0].header
-        coder = self._coder(self._loaded.model_for(header.model), header.quality, len(header.grid))
-
-        def decode_group(index: int) -> NDArray[np.float32] | None:
-            try:
-                values = _decode_group(coder, containers, index)
-            except FormatError:
-                if damage is None:
-                    raise
-                damage.groups.append(index)
-                return None
-            return coder.prior.dequantise(values)
-
-        rgb, lost = synthesise(coder, len(containers), header.grid, area, decode_group, self._workers, progress)
-        if damage is not None:
-            damage.groups.sort()
-            damage.pixels = lost
-            if len(damage.groups) == damage.groups_total:
-                raise FormatError("no part of the image data is sound")
-        return rgb
 
     def decode_latents(self, source: Any) -> Integers:
         """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
         with Source(source) as opened:
-            container = read_container(opened, self.max_pixels)
-            if container.kept:
-                raise FormatError("the file keeps its pixels as they were: it has no latents")
-            grid, model = container.header.grid, self._loaded.model_for(container.header.model)
-            coder = self._coder(model, container.header.quality, len(grid))
-            values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
+            return self._decoding.latents(read_container(opened, self.max_pixels))
 
-            def decode_group(index: int) -> None:
-                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, [container], index)[0]
+    @property
+    def _decoding(self) -> Decoding:
+        def coder(identity: bytes, units: int, groups: int) -> GroupCoder:
+            return self._coder(self._loaded.model_for(identity), units, groups)
 
-            list(self._workers.map(decode_group, range(len(grid))))
-            return values
-
-
-def _decode_group(coder: GroupCoder, containers: Sequence[Container], index: int) -> Integers:
-    """Quantised latents (N, M, h, w) of a group of each file; raises FormatError naming it if one is damaged or
-    invalid."""
-    tile = containers[0].header.grid.tiles[index]
-    streams = [container.group(index) for container in containers]
-    try:
-        return coder.decode(streams, tile.height, tile.width)
-    except FormatError as error:
-        raise FormatError(f"{containers[0].group_name(index)}: {error}") from error
-
-
-def _eighth(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Means of 8x8 pixels of (H, W) or (H, W, 3)."""
-    return np.asarray(Image.fromarray(plane).reduce(8))
-
-
-def _alike(container: Container) -> tuple[Any, ...]:
-    """Equal for files that can be decoded in one pass."""
-    header = container.header
-    return header.width, header.height, header.quality, header.model, header.tile_log2, container.kept
+        return Decoding(coder, self._workers, self.max_metadata, self.metadata)
 
 
 def _converter(kind: str) -> Callable[[Picture], Any]:

@@ -106,7 +106,9 @@ class VaecImageFile(ImageFile.ImageFile):
             raise OSError("cannot load this image: it was verified or closed; open it again")
         if self.tile:
             try:
-                picture = _codec().preview(self._source) if self._preview else _codec().decode_picture(self._source)
+                picture = (
+                    _codec().preview_picture(self._source) if self._preview else _codec().decode_picture(self._source)
+                )
             except VaecodecError as error:
                 raise OSError(str(error)) from error
             if self._exclusive_fp:

@@ -45,7 +45,7 @@ def decode_scaled(
             return codec.decode_picture(opened, progress=progress)
         container = read_container(opened, codec.max_pixels)
         if factor <= PREVIEW:
-            picture = codec.preview(opened, progress)
+            picture = codec.preview_picture(opened, progress)
         else:
             picture = codec.decode_picture(opened, progress=progress)
         if factor != PREVIEW:
