@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaecodec.cli.options import SuffixType, codec_options, complete_paths, folder_options, metadata_options
-from vaecodec.errors import ImageError, printable
+from vaecodec.errors import ImageError, naming, printable
 
 if TYPE_CHECKING:
     from vaecodec.picture import Picture
@@ -107,14 +107,7 @@ def decode(
         raise click.UsageError("--region, --scale and --salvage do not go together.")
     if lossless and quality is not None:
         raise click.UsageError("--lossless and --quality do not go together.")
-    from vaecodec.cli.files import (
-        check_target,
-        coded_source,
-        inputs_and_output,
-        naming,
-        output_path,
-        write_target,
-    )
+    from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
     from vaecodec.files import Source

@@ -78,16 +78,9 @@ def encode(
     write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
     -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
     """
-    from vaecodec.cli.files import (
-        check_target,
-        coded_source,
-        inputs_and_output,
-        naming,
-        output_path,
-        write_target,
-    )
+    from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say
-    from vaecodec.errors import printable
+    from vaecodec.errors import naming, printable
     from vaecodec.naming import SUFFIX, short_name
     from vaecodec.storage import is_folder
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import click
 
-from vaecodec.errors import FormatError, ImageError, VaecodecError
+from vaecodec.errors import VaecodecError
 from vaecodec.naming import INNER, SUFFIX
-from vaecodec.output import Found, check_free, look_at, write_whole
+from vaecodec.output import Found, check_output, look_at, same_file, write_whole
 from vaecodec.storage import is_folder, local_path, place
 
 
 def coded_source(source: str) -> str | BinaryIO:
     """What a Source is made of: the path, or standard input for "-"."""
     return standard_input() if source == "-" else source
-
-
-@contextmanager
-def naming(source: str) -> Iterator[None]:
-    """Errors of a file say which."""
-    try:
-        yield
-    except (FormatError, ImageError) as error:
-        if source == "-" or source in str(error):
-            raise
-        raise type(error)(f"{source}: {error}") from error
 
 
 def standard_input() -> BinaryIO:
@@ -82,22 +69,14 @@ def check_target(source: str, target: str, force: bool, stream: bool) -> None:
         if sys.stdout is not None and sys.stdout.isatty():
             raise VaecodecError("a terminal shows no files: name one with -o, or send standard output on with > or |")
         return
-    path, origin = local_path(target), local_path(source)
-    if source != "-" and (source == target or (path and origin and _same_file(path, origin))):
+    if source != "-" and same_file(source, target):
         raise VaecodecError(f"input and output are the same file: {target}")
     found = look_at(target)
     if not force and found in (Found.EMPTY, Found.STREAM) and stream:
         raise VaecodecError(f"{target} exists already; use -f to overwrite it")
     if not force and found in (Found.EMPTY, Found.STREAM, Found.OTHER) and not stream:
         raise VaecodecError(f"{target} exists already and may be the original: name another OUT")
-    check_free(target, stream, force)
-    if path and found is Found.NOTHING and (target.endswith(("/", os.sep)) or not path.parent.is_dir()):
-        raise VaecodecError(f"cannot write {target}: no such folder")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    """Whether both are one regular file: a terminal may well be both input and output."""
-    return one.is_file() and other.is_file() and one.samefile(other)
+    check_output(None if source == "-" else source, target, stream, force)
 
 
 def write_target(target: str, data: bytes, force: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from vaecodec.cli.options import complete_paths, pixels_option
 from vaecodec.cli.printing import show
-from vaecodec.errors import VaecodecError, explain, printable
+from vaecodec.errors import VaecodecError, explain, naming, printable
 
 
 @click.command()
@@ -23,7 +23,7 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
     FILE is a file, a folder with such files, a URL, or "-" for standard input.
     """
-    from vaecodec.cli.files import coded_source, naming
+    from vaecodec.cli.files import coded_source
     from vaecodec.inspection import inspect
 
     sources = [source for file in files for source in _in_folder(file, recursive)]

@@ -6,22 +6,26 @@ webdataset.WebDataset("shards-{000..099}.tar").decode(webdataset_decoder())
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
-from vaecodec.errors import ImageError
+from vaecodec.errors import ImageError, missing_package
 from vaecodec.files import Source
 from vaecodec.listing import list_folder
 from vaecodec.naming import SUFFIX
 from vaecodec.storage import place
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.utils.data import Dataset
+except ImportError as missing:
+    raise missing_package("vaecodec.datasets", "torch") from missing
 
 
 class VaecDataset(Dataset):
@@ -79,7 +83,10 @@ def _mirrored(tensor: Tensor, side: int) -> Tensor:
 
 def webdataset_decoder(kind: str = "torch", **codec: Any) -> Callable[[str, bytes], Any]:
     """A handler for WebDataset.decode: .vaec entries become tensors (C, H, W) ("torch"), arrays (H, W, C) ("numpy")
-    or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec."""
+    or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec. Raises
+    MissingPackageError without webdataset."""
+    if importlib.util.find_spec("webdataset") is None:
+        raise missing_package("reading tar shards", "webdataset")
     decode = Codec(**({"threads": 1} | codec)).decoder(kind)
 
     def handler(key: str, data: bytes) -> Any:

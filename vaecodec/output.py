@@ -88,6 +88,25 @@ def check_free(path: str | os.PathLike[str], stream: bool, overwrite: bool) -> F
     return found
 
 
+def check_output(source: object, path: str | os.PathLike[str], stream: bool, overwrite: bool) -> None:
+    """Fail before any work where an output cannot be written: raises VaecodecError as check_free does, for the input
+    itself, and where there is no such folder. source: the input, of which paths and URLs are looked at."""
+    if isinstance(source, str | os.PathLike) and same_file(source, path):
+        raise VaecodecError(f"input and output are the same file: {path}")
+    found, local = check_free(path, stream, overwrite), local_path(path)
+    nowhere = local is not None and (str(path).endswith(("/", os.sep)) or not local.parent.is_dir())
+    if nowhere and found is Found.NOTHING:
+        raise VaecodecError(f"cannot write {path}: no such folder")
+
+
+def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths or URLs are one; on this machine, one regular file: a terminal may be input and output."""
+    paths = local_path(one), local_path(other)
+    if str(one) == str(other):
+        return True
+    return all(path is not None and path.is_file() for path in paths) and os.path.samefile(*paths)  # type: ignore[type-var]
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = False) -> None:
     """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind.
     A URL is handed to fsspec.
@@ -159,9 +178,7 @@ def _write_file(path: Path, data: bytes, new: bool) -> None:
 
 def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -> None:
     """Raises FileExistsError if the file is to be `new` and another process has been quicker."""
-    import secrets  # with OpenSSL; most commands fail, help or complete without it
-
-    partial = path.with_name(f".{_label(path.name)}.{secrets.token_hex(4)}.partial")
+    partial = path.with_name(f".{_label(path.name)}.{os.urandom(4).hex()}.partial")
     try:
         write_new(partial, data, there)
         if new:

@@ -14,14 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import ray
-from ray.data import ActorPoolStrategy, from_items
-from ray.data.dataset import MaterializedDataset
-from ray.exceptions import RayError
 
 from vaecodec.codec import Codec
-from vaecodec.errors import ImageError, VaecodecError, explain, printable
+from vaecodec.errors import ImageError, VaecodecError, explain, missing_package, printable
 from vaecodec.folders import Job, Plan, Task, Worker, make_plan, without_done
 from vaecodec.formats import can_write
 from vaecodec.naming import SUFFIX, with_dot
@@ -32,6 +27,15 @@ from vaecodec.runtime.store import load_model
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url
 from vaecodec.targets import Target, check_alone, check_kind
+
+try:
+    import pyarrow
+    import ray
+    from ray.data import ActorPoolStrategy, from_items
+    from ray.data.dataset import MaterializedDataset
+    from ray.exceptions import RayError
+except ImportError as missing:
+    raise missing_package("vaecodec.ray", "ray") from missing
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from vaecodec.errors import ImageError
+from vaecodec.errors import ImageError, missing_package
 from vaecodec.jpeg_file import density, with_metadata
 from vaecodec.picture.exif import ORIENTATION, ExifBlock
 from vaecodec.picture.metadata import dpi_of, resolution
@@ -37,8 +37,10 @@ def to_array(picture: Picture) -> NDArray[np.uint8]:
 
 def to_tensor(picture: Picture) -> Any:
     """Torch tensor (C, H, W) uint8: gray or RGB, then alpha if there is one."""
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise missing_package("decoding to tensors", "torch") from error
     return torch.from_numpy(to_array(picture)).permute(2, 0, 1).contiguous()
 
 

@@ -34,7 +34,7 @@ from vaecodec.errors import ModelError
 from vaecodec.quantise import Quantiser
 from vaecodec.runtime.defaults import DEFAULT_MODEL, default_quality
 from vaecodec.runtime.layers import ENCODER
-from vaecodec.runtime.reading import FORMAT, read_raw
+from vaecodec.runtime.reading import FORMAT, read_raw, require_file
 from vaecodec.runtime.shipped import EARLIER, EARLIER_FOLDER, SUFFIX, check_name, model_folder, name_of, shipped
 
 
@@ -138,6 +138,14 @@ def load_model(name_or_path: str | Path | None = None) -> ModelFile:
     if name in EARLIER:
         return read_model(_on_disk(f"{EARLIER_FOLDER}/{name}{SUFFIX}"), name)
     return read_model(name)
+
+
+def check_model(name_or_path: str | Path) -> None:
+    """Raises ModelError for a name that no model here has, or a file that is not there; reads nothing."""
+    name = str(name_or_path)
+    check_name(name)
+    if name not in shipped() and name not in EARLIER:
+        require_file(name)
 
 
 def load_model_for(identity: bytes) -> ModelFile:
