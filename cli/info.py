@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vaecodec.cli.options import complete_paths, pixels_option
 from vaecodec.cli.printing import show
 from vaecodec.errors import VaecodecError, explain, naming, printable
+
+if TYPE_CHECKING:
+    from vaecodec.inspection import Facts
 
 
 @click.command()
@@ -40,7 +43,7 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
             click.echo(f"vaecodec: {printable(explain(error))}", err=True)
             failed = True
             continue
-        found.append({"file": source} | facts if several else facts)
+        found.append({"file": source, **facts} if several else {**facts})
         if not as_json:
             if several:
                 show(f"{printable(source)}:")
@@ -65,7 +68,7 @@ def _in_folder(file: str, recursive: bool) -> list[str]:
     return [str(place(file, name)) for name in names]
 
 
-def _show(facts: dict[str, Any]) -> None:
+def _show(facts: Facts) -> None:
     model = facts["model"] or "not shipped here"
     show(f"vaecodec file, version {facts['version']}")
     show(f"image    {facts['width']}x{facts['height']} {facts['mode']}")

@@ -76,12 +76,22 @@ def encode(
     tune: str | None = None,
     target: Target | None = None,
 ) -> bytes:
-    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode."""
+    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode.
+
+    >>> data = vaecodec.encode(image, quality=50)
+    >>> small = vaecodec.encode("photo.png", target=vaecodec.Size(700), tune="psnr")
+    >>> len(small) <= 700
+    True
+    """
     return _codec(model, tune).encode(image, quality, target, effort=effort)
 
 
 def decode(source: SourceLike, model: str | Path | None = None) -> Image.Image:
-    """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode."""
+    """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode.
+
+    >>> vaecodec.decode("photo.vaec").size
+    (96, 64)
+    """
     return _codec(model, None).decode(source)
 
 
@@ -96,7 +106,11 @@ def encode_file(
     *,
     overwrite: bool = False,
 ) -> list[str]:
-    """Encode an image file to a .vaec file, which appears whole or not at all; returns notes. See Codec.encode_file."""
+    """Encode an image file to a .vaec file, which appears whole or not at all; returns notes. See Codec.encode_file.
+
+    >>> vaecodec.encode_file("photo.png", "new.vaec", quality=50)
+    []
+    """
     return _codec(model, tune).encode_file(source, output, quality, target, effort=effort, overwrite=overwrite)
 
 
@@ -111,7 +125,11 @@ def decode_file(
     overwrite: bool = False,
 ) -> list[str]:
     """Decode a .vaec file to an image file in the format of its suffix, which appears whole or not at all; returns
-    notes. See Codec.decode_file."""
+    notes. See Codec.decode_file.
+
+    >>> vaecodec.decode_file("photo.vaec", "photo.webp", quality=90)
+    []
+    """
     return _codec(model, None).decode_file(
         source, output, quality=quality, lossless=lossless, png_level=png_level, overwrite=overwrite
     )

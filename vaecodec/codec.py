@@ -58,6 +58,9 @@ class Codec:
     those for psnr need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees;
     else smooth ones take their place. metadata: "all" that fits, "icc" alone (nothing that says where, when and by
     whom), or "none", both of what is written and of what is read.
+
+    >>> vaecodec.Codec("fast", threads=1)
+    Codec(model='fast', threads=1)
     """
 
     def __init__(
@@ -110,7 +113,11 @@ class Codec:
 
     @property
     def model(self) -> ModelFile:
-        """The model that this codec encodes with."""
+        """The model that this codec encodes with.
+
+        >>> codec.model.name
+        'fast'
+        """
         return self._loaded.model
 
     def _coder(self, model: ModelFile, units: int, groups: int) -> GroupCoder:
@@ -131,6 +138,11 @@ class Codec:
         on photographs. target: in place of it what the file is to reach, such as Size("100kB") or Psnr(38), see
         vaecodec.targets. effort: 1 to 9, None: the codec's own. Raises VaecodecError, and its TargetError
         where the target is out of reach.
+
+        >>> small, large = codec.encode(image, 10), codec.encode(image, 90, effort=2)
+        >>> len(small) < len(large)
+        True
+        >>> within = codec.encode(image, target=vaecodec.Bpp(2.5))
         """
         check_alone(quality, target)
         picture = to_picture(image, self.max_pixels)
@@ -152,6 +164,14 @@ class Codec:
 
         overwrite: replace a .vaec file or an empty one; others are never replaced. Returns notes, one line each, of
         what had to be converted or left out. Raises VaecodecError.
+
+        >>> codec.encode_file("photo.png", "new.vaec", 50)
+        []
+        >>> codec.encode_file("photo.png", "new.vaec", 50)
+        Traceback (most recent call last):
+        vaecodec.errors.VaecodecError: new.vaec exists already
+        >>> codec.encode_file("photo.png", "new.vaec", target=vaecodec.Psnr(30), overwrite=True)
+        []
         """
         return encode_file(self, source, output, quality, target, effort, overwrite)
 
@@ -204,6 +224,8 @@ class Codec:
         alone.
 
         As on another machine, a few latents may be rounded otherwise than by `encode`.
+
+        >>> first, second = codec.encode_batch([image, "photo.png"], quality=40)
         """
         check_alone(quality, target)
         # Refinement takes all cores itself.
@@ -229,6 +251,10 @@ class Codec:
         source: bytes, path or binary file object. region: (x, y, width, height) in pixels; then only what it needs is
         read and decoded, and the result equals that crop of the whole image. Raises FormatError for bytes that are
         no such file or damaged, ModelError if the model is not here, ImageError for a region outside the image.
+
+        >>> picture = codec.decode("photo.vaec", region=(16, 8, 32, 24))
+        >>> picture.mode, picture.size
+        ('RGB', (32, 24))
         """
         return to_pil(self.decode_picture(source, region))
 
@@ -248,6 +274,9 @@ class Codec:
         quality: 1 to 100, of formats that lose something (None: 95; what was kept as a JPEG becomes that JPEG again);
         lossless: of WebP and JPEG XL; png_level: 0 to 9. overwrite: replace what is there, whatever it is but the
         input. Returns notes, one line each, of what the format cannot hold. Raises VaecodecError.
+
+        >>> codec.decode_file("photo.vaec", "photo.jpg", quality=90)
+        []
         """
         return decode_file(self, source, output, region, Saving(quality, lossless, png_level), overwrite)
 
@@ -268,6 +297,9 @@ class Codec:
         """Decode many files; those of equal size and quality go through the nets together (see encode_batch).
 
         kind: "pil" (images, as from decode), "numpy" (decode_array) or "torch" (decode_to_tensor).
+
+        >>> [array.shape for array in codec.decode_batch(["photo.vaec", data], "numpy")]
+        [(64, 96, 3), (64, 96, 3)]
         """
         convert = _converter(kind)
 
@@ -287,24 +319,40 @@ class Codec:
     @overload
     def decoder(self, kind: Literal["torch"]) -> Callable[[SourceLike], torch.Tensor]: ...
     def decoder(self, kind: Kind) -> Callable[[SourceLike], Any]:
-        """The method that decodes to "pil", "numpy" or "torch"."""
+        """The method that decodes to "pil", "numpy" or "torch".
+
+        >>> codec.decoder("numpy")(data).dtype
+        dtype('uint8')
+        """
         convert = _converter(kind)
         return lambda source: convert(self.decode_picture(source))
 
     def decode_array(self, source: SourceLike, region: Region | None = None) -> NDArray[np.uint8]:
-        """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha)."""
+        """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha).
+
+        >>> codec.decode_array(data).shape
+        (64, 96, 3)
+        """
         return to_array(self.decode_picture(source, region))
 
     def decode_to_tensor(
         self, source: SourceLike, region: Region | None = None, device: str | torch.device | None = None
     ) -> torch.Tensor:
         """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Raises
-        MissingPackageError without torch."""
+        MissingPackageError without torch.
+
+        >>> codec.decode_to_tensor(data).shape
+        torch.Size([3, 64, 96])
+        """
         return to_tensor(self.decode_picture(source, region)).to(device or "cpu")
 
     def preview(self, source: SourceLike) -> Image.Image:
         """An image of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
-        decoded image gives, in a fraction of the time and memory."""
+        decoded image gives, in a fraction of the time and memory.
+
+        >>> codec.preview("photo.vaec").size
+        (12, 8)
+        """
         return to_pil(self.preview_picture(source))
 
     def preview_picture(self, source: SourceLike | Source, progress: Progress | None = None) -> Picture:
@@ -315,6 +363,10 @@ class Codec:
         """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
 
         Raises FormatError if the header is damaged or no group is sound.
+
+        >>> picture, damage = codec.salvage("photo.vaec")
+        >>> bool(damage), damage.groups
+        (False, [])
         """
         picture, damage = self.salvage_picture(source)
         return to_pil(picture), damage
@@ -327,7 +379,11 @@ class Codec:
             return picture, damage
 
     def decode_latents(self, source: SourceLike) -> Integers:
-        """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
+        """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol.
+
+        >>> codec.decode_latents(data).shape[1:]
+        (4, 6)
+        """
         with Source(source) as opened:
             return self._decoding.latents(read_container(opened, self.max_pixels))
 

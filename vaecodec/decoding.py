@@ -41,7 +41,7 @@ class Decoding:
         """Files that are equal in `alike`, in one pass; if `damage` is given, one file, and what is lost is noted."""
         area = pixel_area(containers[0].header.width, containers[0].header.height, region)
         if containers[0].kept:
-            images = [read_kept(container)[area] for container in containers]
+            images = [read_kept(container, container.kept)[area] for container in containers if container.kept]
         else:
             images = list(self._groups(containers, area, damage, progress))
         pictures = []

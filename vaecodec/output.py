@@ -101,10 +101,10 @@ def check_output(source: object, path: str | os.PathLike[str], stream: bool, ove
 
 def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
     """Whether two paths or URLs are one; on this machine, one regular file: a terminal may be input and output."""
-    paths = local_path(one), local_path(other)
+    mine, theirs = local_path(one), local_path(other)
     if str(one) == str(other):
         return True
-    return all(path is not None and path.is_file() for path in paths) and os.path.samefile(*paths)  # type: ignore[type-var]
+    return bool(mine and theirs and mine.is_file() and theirs.is_file() and mine.samefile(theirs))
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = False) -> None:

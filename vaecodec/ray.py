@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,11 @@ try:
     from ray.exceptions import RayError
 except ImportError as missing:
     raise missing_package("vaecodec.ray", "ray") from missing
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vaecodec.types import CodecOptions
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
@@ -70,7 +75,7 @@ def encode_dataset(
     cpus: float = 1,
     block: int = 16,
     resume: bool = True,
-    **codec: Any,
+    **codec: Unpack[CodecOptions],
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
@@ -90,7 +95,7 @@ def encode_dataset(
         quality_units(quality)  # a wrong one is an error here, not one of every image
     if goal is not None:
         check_kind(goal)
-    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec, goal=goal)
+    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1, **codec}, goal=goal)
     return _run(task, source, target, actors, cpus, block, resume)
 
 
@@ -103,7 +108,7 @@ def decode_dataset(
     cpus: float = 1,
     block: int = 16,
     resume: bool = True,
-    **codec: Any,
+    **codec: Unpack[CodecOptions],
 ) -> MaterializedDataset:
     """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset.
 
@@ -111,7 +116,7 @@ def decode_dataset(
     """
     if not can_write(suffix := with_dot(suffix)):
         raise ImageError(f"cannot write images with suffix {suffix!r}")
-    task = Task("decode", suffix, force=True, codec={"threads": 1} | codec)
+    task = Task("decode", suffix, force=True, codec={"threads": 1, **codec})
     return _run(task, source, target, actors, cpus, block, resume)
 
 
@@ -215,7 +220,7 @@ class _Files:
         ray.get(self._attempts.end.remote(job.source))
         return entry
 
-    def _begun(self, name: str) -> int:
+    def _begun(self, name: str | Path) -> int:
         return ray.get(self._attempts.begin.remote(name))
 
 
@@ -228,9 +233,10 @@ class Encoder:
     in "vaec" and the reason in "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Any) -> None:
+    def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Unpack[CodecOptions]) -> None:
         check_alone(quality, goal)
-        self._quality, self._goal, self._codec = quality, goal, Codec(**({"threads": 1} | codec))
+        codec.setdefault("threads", 1)
+        self._quality, self._goal, self._codec = quality, goal, Codec(**codec)
 
     def __call__(self, batch: Batch) -> Batch:
 
@@ -247,8 +253,9 @@ class Decoder:
     codec: arguments of Codec. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, **codec: Any) -> None:
-        self._codec = Codec(**({"threads": 1} | codec))
+    def __init__(self, **codec: Unpack[CodecOptions]) -> None:
+        codec.setdefault("threads", 1)
+        self._codec = Codec(**codec)
 
     def __call__(self, batch: Batch) -> Batch:
         return _convert(batch, ("vaec", "bytes"), "image", self._codec.decode_array, np.zeros((0, 0, 3), np.uint8))

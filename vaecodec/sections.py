@@ -91,11 +91,9 @@ def attach_jpeg(picture: Picture, container: Container) -> None:
         picture.jpeg, picture.jpeg_orientation = section.data, section.orientation
 
 
-def read_kept(container: Container) -> NDArray[np.uint8] | None:
-    """RGB (H, W, 3) of a file that has its image in a section; None if it has latents. Raises FormatError."""
-    header, kind = container.header, container.kept
-    if kind is None:
-        return None
+def read_kept(container: Container, kind: Section) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) of a file that has its image in the section `kind`. Raises FormatError."""
+    header = container.header
     payload = container.section(kind)
     if kind == Section.PIXELS:
         return read_lossless(payload, header.width, header.height, header.gray)
