@@ -15,10 +15,9 @@ PLACES = 17
 """Scores of a band, evenly spread, at which rates are compared."""
 BANDS = {
     "ssimulacra2": ((30, 85), (30, 50), (50, 65), (65, 75), (75, 85)),
-    "ms-ssim": ((10, 20),),
     "psnr": ((28, 40), (28, 31), (31, 34), (34, 37), (37, 40)),
 }
-"""The whole range that people use, then its parts."""
+"""The range that people use, then its parts; of other metrics whole_range."""
 
 
 def rate_at(cells: list[dict], metric: str, scores: np.ndarray) -> np.ndarray:

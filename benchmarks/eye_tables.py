@@ -22,14 +22,13 @@ def _percent(value: float | None) -> str:
 
 def against_avif(kodak: dict, labels: dict[str, str]) -> str:
     """Bytes on Kodak against AVIF in bands of SSIMULACRA 2, at equal MS-SSIM and PSNR."""
-    columns = [("ssimulacra2", band) for band in BANDS["ssimulacra2"]]
-    columns += [(metric, BANDS[metric][0]) for metric in ("ms-ssim", "psnr")]
-    rows = [
-        [labels[codec], *(_percent(in_band(kodak["cells"], codec, ANCHOR, *column)) for column in columns)]
-        for codec in labels
-        if codec in kodak["codecs"] and codec != ANCHOR
-    ]
-    names = [f"{LABELS[metric].split(',')[0]} {low} to {high}" for metric, (low, high) in columns]
+    rows, cells = [], kodak["cells"]
+    for codec in (codec for codec in labels if codec in kodak["codecs"] and codec != ANCHOR):
+        bands = [("ssimulacra2", band) for band in BANDS["ssimulacra2"]]
+        bands += [("ms-ssim", whole_range(cells, (codec, ANCHOR), "ms-ssim")), ("psnr", BANDS["psnr"][0])]
+        rows.append([labels[codec], *(_percent(in_band(cells, codec, ANCHOR, *band)) for band in bands)])
+    names = [f"SSIMULACRA 2 {low} to {high}" for low, high in BANDS["ssimulacra2"]]
+    names += ["MS-SSIM", "PSNR {} to {} dB".format(*BANDS["psnr"][0])]
     return table(["bytes on Kodak against AVIF s6 at equal score, %", *names], rows)
 
 

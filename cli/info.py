@@ -76,5 +76,6 @@ def _show(facts: Facts) -> None:
         show(f"tiles    {facts['groups']} of up to {facts['tile']}x{facts['tile']} pixels")
     show(f"quality  {facts['quality']:g}" + (f" (kept {facts['kept']})" if facts["kept"] else ""))
     show(f"model    {facts['model_identity']} ({model})")
+    show(f"metadata {', '.join(facts['metadata']) or 'none'}" + ("; says where it was taken" if facts["place"] else ""))
     for name, part in [*facts["parts"].items(), ("total", facts)]:
         show(f"  {name:20s} {part['bytes']:9d} bytes  {part['bpp']:8.4f} bpp")

@@ -62,6 +62,8 @@ def test_what_is_written(wanted: str, photo: Path, tmp_path: Path) -> None:
         assert turned == (wanted == "all")
     facts = run("info", tmp_path / "a.vaec").stdout.decode()
     assert [name for name in ("exif", "icc", "xmp") if f"  {name} " in facts] == sorted(KEPT[wanted])
+    line = "exif, icc, xmp; says where it was taken" if wanted == "all" else ", ".join(KEPT[wanted]) or "none"
+    assert f"metadata {line}\n" in facts
 
 
 @pytest.mark.parametrize("wanted", list(KEPT))
@@ -87,6 +89,17 @@ def test_what_is_read(wanted: str, quality: int, photo: Path, tmp_path: Path) ->
             assert upright.shape[:2] == (64, 48)
             assert bool(image.info.get("icc_profile")) == (wanted != "none")
             assert not image.getexif().get_ifd(ExifTags.IFD.GPSInfo) or wanted == "all"
+
+
+def test_places_are_found_in_xmp_and_in_nothing_else(picture: np.ndarray) -> None:
+    image, codec = Image.fromarray(picture), vaecodec.Codec(TINY)
+    for xmp, exif, place in (
+        (b'<x exif:GPSLatitude="52,31N"/>', b"", True),
+        (XMP, b"Exif\0\0II*\0\xff\xff\xff\x7frubbish", False),
+        (b"", b"GPS", False),
+    ):
+        image.info = {"xmp": xmp, "exif": exif}
+        assert vaecodec.inspect(codec.encode(image))["place"] is place
 
 
 def test_other_words_are_refused(photo: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -9,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
+import vaecodec
 from vaecodec.bitstream.container import DROPPED
 from vaecodec.limits import METADATA
 
@@ -40,11 +43,23 @@ def test_wrong_usage_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded(*arguments, code=2)
 
 
+def _jpeg(image: Image.Image, exif: Image.Exif) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
 def test_info_loads_nothing_heavy(tmp_path: Path) -> None:
     files = sorted(GOLDEN.glob("*.vaec"))
     assert len(files) > 4
     assert not loaded("info", *files)
     assert not loaded("info", "--json", GOLDEN)
+    image = Image.new("RGB", (30, 20), (9, 200, 30))
+    exif = image.getexif()
+    exif[ExifTags.Base.Artist] = "somebody"
+    (tmp_path / "exif.vaec").write_bytes(vaecodec.encode(_jpeg(image, exif)))
+    assert vaecodec.inspect(tmp_path / "exif.vaec")["metadata"] == ["exif"]
+    assert not loaded("info", tmp_path / "exif.vaec")
     (tmp_path / "a.vaec").write_bytes(files[0].read_bytes()[:-9])
     assert not loaded("info", tmp_path / "a.vaec", code=1)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from vaecodec.bitstream.container import Section, read_container
+from vaecodec.bitstream.container import Container, Section, inflate, read_container
 from vaecodec.config import QUALITY_UNIT
+from vaecodec.errors import FormatError
+from vaecodec.exif_block import ExifBlock
 from vaecodec.files import Source
 from vaecodec.limits import MAX_PIXELS
 from vaecodec.runtime.shipped import name_of
@@ -24,7 +26,8 @@ class Part(TypedDict):
 class Facts(TypedDict):
     """What a file says of itself. mode: L, LA, RGB or RGBA; quality: 1 to 100; kept: how the image is kept where it is
     not in latents; model: its name, None where it is not here; groups: how many parts are coded by themselves, tiles of
-    `tile` pixels a side (None: one group); bytes and bpp: of the whole file; parts: of each part, by its name."""
+    `tile` pixels a side (None: one group); metadata: exif, icc, xmp; place: whether they name one; bytes and bpp: of
+    the whole file; parts: of each part, by its name."""
 
     version: int
     width: int
@@ -36,11 +39,14 @@ class Facts(TypedDict):
     model_identity: str
     groups: int
     tile: int | None
+    metadata: list[str]
+    place: bool
     bytes: int
     bpp: float
     parts: dict[str, Part]
 
 
+METADATA = (Section.EXIF, Section.ICC, Section.XMP)
 KEPT: dict[Section | None, str] = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
 """How a file has its image where that takes fewer bytes than latents."""
 
@@ -53,7 +59,8 @@ def kept_as(source: SourceLike | Source, max_pixels: int = MAX_PIXELS) -> str | 
 
 
 def inspect(source: SourceLike, max_pixels: int = MAX_PIXELS) -> Facts:
-    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object).
+    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object);
+    which metadata it has (exif, icc, xmp), and whether they say in which place it was taken.
 
     All checksums are checked; raises FormatError if one fails, or if the image has more than `max_pixels`.
 
@@ -67,6 +74,8 @@ def inspect(source: SourceLike, max_pixels: int = MAX_PIXELS) -> Facts:
             container.section(kind)
         for index in range(len(container.groups)):
             container.group(index)
+        metadata = [kind.name.lower() for kind in METADATA if kind in container.sections]
+        place = says_where(container)
     header, total = container.header, opened.size
     pixels = header.width * header.height
     hyper = sum(container.hyper_bytes)
@@ -84,7 +93,20 @@ def inspect(source: SourceLike, max_pixels: int = MAX_PIXELS) -> Facts:
         "model_identity": header.model.hex(),
         "groups": len(container.groups),
         "tile": None if header.tile_log2 is None else 1 << header.tile_log2,
+        "metadata": metadata,
+        "place": place,
         "bytes": total,
         "bpp": total * 8 / pixels,
         "parts": {name: {"bytes": size, "bpp": size * 8 / pixels} for name, size in sizes.items()},
     }
+
+
+def says_where(container: Container) -> bool:
+    """Whether EXIF or XMP of a file name the place where the picture was taken, as far as they can be read."""
+    blocks = {}
+    for kind in {Section.EXIF, Section.XMP} & container.sections.keys():
+        try:
+            blocks[kind] = inflate(container.section(kind))
+        except FormatError:  # too large, or no zlib stream: who decodes it hears of that
+            continue
+    return ExifBlock(blocks.get(Section.EXIF, b"")).has_place or b"GPSLatitude" in blocks.get(Section.XMP, b"")
