@@ -17,7 +17,8 @@ import vaecodec
 from vaecodec.benchmarks.learned import ARCHITECTURES, PREFIX, compressai_codec
 from vaecodec.effort import refinement_steps
 from vaecodec.errors import VaecodecError
-from vaecodec.runtime.store import load_model, shipped_models
+from vaecodec.runtime.shipped import shipped_models
+from vaecodec.runtime.store import load_model
 
 Pixels = NDArray[np.uint8]
 

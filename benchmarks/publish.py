@@ -33,7 +33,8 @@ from vaecodec.benchmarks.result_tables import (
     training_ladder,
 )
 from vaecodec.benchmarks.results import curve_of
-from vaecodec.runtime.store import load_model, shipped_models
+from vaecodec.runtime.shipped import shipped_models
+from vaecodec.runtime.store import load_model
 
 ROOT = Path(__file__).parent.parent
 MODEL = "eye"

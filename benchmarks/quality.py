@@ -18,7 +18,8 @@ import numpy as np
 import vaecodec
 from vaecodec.benchmarks.metrics import psnr, ssimulacra2
 from vaecodec.runtime.defaults import QUALITIES, qualities
-from vaecodec.runtime.store import load_model, shipped_models
+from vaecodec.runtime.shipped import shipped_models
+from vaecodec.runtime.store import load_model
 from vaecodec.training.data import PictureStore
 
 FILE = Path(__file__).parent.parent / "models" / QUALITIES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from vaecodec.cli.options import progress_bar, show
+from vaecodec.cli.printing import progress_bar, show
 from vaecodec.errors import VaecodecError
 
 QUICK = 6

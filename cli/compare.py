@@ -10,18 +10,9 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.options import (
-    check_target,
-    coded_source,
-    complete_models,
-    complete_paths,
-    naming,
-    pixels_option,
-    say,
-    show,
-    write_target,
-)
-from vaecodec.errors import explain, printable
+from vaecodec.cli.options import complete_models, complete_paths, pixels_option
+from vaecodec.cli.printing import say, show
+from vaecodec.errors import explain, naming, printable
 
 
 @click.command()
@@ -51,6 +42,7 @@ def compare(
     All formats that are read here, .vaec files too; all of one size. "-" is standard input. With --html also one page
     that needs nothing else, to look at them with your own eyes.
     """
+    from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.codec import Codec
     from vaecodec.comparison import COLUMNS, cells, likeness, read_shown
 

@@ -6,37 +6,16 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaecodec.cli.folder import Many, folder_options, run_many
-from vaecodec.cli.options import (
-    SuffixType,
-    check_target,
-    codec_options,
-    coded_source,
-    complete_paths,
-    inputs_and_output,
-    metadata_options,
-    naming,
-    output_path,
-    progress_bar,
-    result_line,
-    say,
-    size_in_words,
-    write_target,
-)
-from vaecodec.codec import Codec, Damage
-from vaecodec.errors import ImageError, printable
-from vaecodec.files import Source
-from vaecodec.folders import Task
-from vaecodec.formats import can_write
-from vaecodec.naming import decoded_name
-from vaecodec.picture import Picture, Saving, save_picture
-from vaecodec.scaling import decode_scaled, parse_scale
-from vaecodec.storage import is_folder
-from vaecodec.windows import Region
+from vaecodec.cli.options import SuffixType, codec_options, complete_paths, folder_options, metadata_options
+from vaecodec.errors import ImageError, naming, printable
+
+if TYPE_CHECKING:
+    from vaecodec.picture import Picture
+    from vaecodec.windows import Damage, Region
 
 DAMAGED = 3
 """Exit code of a salvage that could not save everything."""
@@ -65,6 +44,8 @@ class _ScaleType(click.ParamType):
     def convert(self, value: str | Fraction, param: click.Parameter | None, context: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):
             return value
+        from vaecodec.scaling import parse_scale
+
         try:
             return parse_scale(value)
         except ImageError as error:
@@ -75,7 +56,10 @@ class _ScaleType(click.ParamType):
 @click.argument("arguments", metavar="IN... [OUT]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option("--region", type=_RegionType(), help="Decode only this part (left, top, width, height in pixels).")
 @click.option(
-    "--scale", type=_ScaleType(), default="1", help="From 1/16 to 1, as 1/2, 0.4 or 25%; up to 1/8 much quicker."
+    "--scale",
+    type=_ScaleType(),
+    default=Fraction(1),
+    help="From 1/16 to 1, as 1/2, 0.4 or 25%; up to 1/8 much quicker.",
 )
 @click.option(
     "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
@@ -123,6 +107,18 @@ def decode(
         raise click.UsageError("--region, --scale and --salvage do not go together.")
     if lossless and quality is not None:
         raise click.UsageError("--lossless and --quality do not go together.")
+    from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
+    from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
+    from vaecodec.codec import Codec
+    from vaecodec.files import Source
+    from vaecodec.folders import Task
+    from vaecodec.formats import can_write
+    from vaecodec.naming import decoded_name
+    from vaecodec.picture import Saving, save_picture
+    from vaecodec.scaling import decode_scaled
+    from vaecodec.storage import is_folder
+    from vaecodec.windows import Damage
+
     saving = Saving(quality, lossless, png_level)
     inputs, target = inputs_and_output(arguments, output, encoding=False)
     if len(inputs) > 1 or is_folder(inputs[0]):
@@ -131,6 +127,8 @@ def decode(
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
+        from vaecodec.cli.folder import Many, run_many
+
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs
@@ -144,7 +142,7 @@ def decode(
     damage = Damage()
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
-            picture, damage = codec.salvage(opened, progress)
+            picture, damage = codec.salvage_picture(opened, progress)
         elif scale != 1:
             picture = decode_scaled(codec, opened, scale, progress)
         else:

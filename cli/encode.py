@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from vaecodec.cli.folder import Many, folder_options, run_many
-from vaecodec.cli.options import (
-    check_target,
-    codec_options,
-    coded_source,
-    complete_paths,
-    inputs_and_output,
-    metadata_options,
-    naming,
-    output_path,
-    progress_bar,
-    result_line,
-    say,
-    tune_option,
-    write_target,
-)
+from vaecodec.cli.options import codec_options, complete_paths, folder_options, metadata_options, tune_option
 from vaecodec.cli.targets import check_goal, target_options
-from vaecodec.codec import Codec
-from vaecodec.effort import MAX_EFFORT, MIN_EFFORT
-from vaecodec.errors import printable
-from vaecodec.files import Source, input_limit
-from vaecodec.folders import Task
-from vaecodec.inspection import kept_as
-from vaecodec.naming import SUFFIX, short_name
-from vaecodec.picture import Picture, to_array, to_picture
-from vaecodec.storage import is_folder
-from vaecodec.targets import Target
-from vaecodec.tiles import MAX_LOG2, MIN_LOG2, TILE_LOG2
+from vaecodec.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
+
+if TYPE_CHECKING:
+    from vaecodec.picture import Picture
+    from vaecodec.targets import Target
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
@@ -101,12 +78,21 @@ def encode(
     write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
     -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
     """
+    from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
+    from vaecodec.cli.printing import progress_bar, result_line, say
+    from vaecodec.errors import naming, printable
+    from vaecodec.naming import SUFFIX, short_name
+    from vaecodec.storage import is_folder
+
     inputs, target = inputs_and_output(arguments, output, encoding=True)
     if model is not None and tune is not None:
         raise click.UsageError("--tune is another name for a shipped --model: give one of them.")
     if len(inputs) > 1 or is_folder(inputs[0]):
         if verify:
             raise click.UsageError("--verify is for single files.")
+        from vaecodec.cli.folder import Many, run_many
+        from vaecodec.folders import Task
+
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         options |= {"tile_log2": TILES[tile], "effort": effort, "keep_hidden": keep_hidden, "tune": tune}
@@ -116,6 +102,11 @@ def encode(
     (source,) = inputs
     target = output_path(source, target, short_name)
     check_target(source, target, force, stream=True)
+    from vaecodec.codec import Codec
+    from vaecodec.files import Source, input_limit
+    from vaecodec.inspection import kept_as
+    from vaecodec.picture import to_picture
+
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
         picture, size = to_picture(opened, max_pixels), opened.size
@@ -142,8 +133,7 @@ def encode(
     seconds = time.perf_counter() - started
     report = f", {reached}" if reached else ""
     if verify:
-        error = _error(picture, codec.decode_picture(data))
-        report += f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"
+        report += _quality(picture, codec.decode_picture(data))
     write_target(target, data, force)
     entry: dict[str, Any] = {"width": picture.width, "height": picture.height}
     entry |= {"bytes_in": size, "bytes_out": len(data), "bpp": len(data) * 8 / (picture.width * picture.height)}
@@ -151,8 +141,15 @@ def encode(
     say(quiet, f"{printable(source)}: {result_line(entry)}{report}, {seconds:.2f} s")
 
 
-def _error(picture: Picture, decoded: Picture) -> float:
-    """Mean squared error of the samples that are seen."""
+def _quality(picture: Picture, decoded: Picture) -> str:
+    """The PSNR of the samples that are seen, in words."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from vaecodec.picture import to_array
+
     seen = slice(None) if picture.alpha is None else picture.alpha > 0
     before, after = (to_array(replace(p, alpha=None))[seen].astype(np.float32) for p in (picture, decoded))
-    return float(np.square(after - before).mean(dtype=np.float64)) if before.size else 0.0
+    error = float(np.square(after - before).mean(dtype=np.float64)) if before.size else 0.0
+    return f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"

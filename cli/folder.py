@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.options import change, complete_paths, result_line, say
+from vaecodec.cli.printing import change, result_line, say
 from vaecodec.errors import VaecodecError, printable
 from vaecodec.folders import Plan, Task, run_jobs, without_done
 from vaecodec.formats import can_write
@@ -25,24 +25,6 @@ from vaecodec.storage import is_folder, local_path, place
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""
-
-
-def folder_options(command: Callable) -> Callable:
-    """-o, -r, --jobs, --resume."""
-    jobs = "Of many files: worker processes.  [default: one a core]"
-    resume = "Of many files: skip those whose output exists, made with the same settings."
-    options = [
-        click.option(
-            "-o", "--output", metavar="OUT", shell_complete=complete_paths, help="File to write, or folder for all."
-        ),
-        click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
-        click.option("-j", "--jobs", type=click.IntRange(1, 1024), help=jobs),
-        click.option("--resume", is_flag=True, help=resume),
-        click.option("-v", "--verbose", is_flag=True, help="Of many files: a line for each."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)

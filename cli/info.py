@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaecodec.cli.options import coded_source, complete_paths, naming, pixels_option, show
-from vaecodec.errors import VaecodecError, explain, printable
-from vaecodec.inspection import inspect
-from vaecodec.listing import list_folder
-from vaecodec.naming import SUFFIX
-from vaecodec.storage import is_folder, place
+from vaecodec.cli.options import complete_paths, pixels_option
+from vaecodec.cli.printing import show
+from vaecodec.errors import VaecodecError, explain, naming, printable
+
+if TYPE_CHECKING:
+    from vaecodec.inspection import Facts
 
 
 @click.command()
@@ -26,6 +26,9 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
     FILE is a file, a folder with such files, a URL, or "-" for standard input.
     """
+    from vaecodec.cli.files import coded_source
+    from vaecodec.inspection import inspect
+
     sources = [source for file in files for source in _in_folder(file, recursive)]
     several = len(files) > 1 or sources != [files[0]]
     found: list[dict[str, Any]] = []
@@ -40,7 +43,7 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
             click.echo(f"vaecodec: {printable(explain(error))}", err=True)
             failed = True
             continue
-        found.append({"file": source} | facts if several else facts)
+        found.append({"file": source, **facts} if several else {**facts})
         if not as_json:
             if several:
                 show(f"{printable(source)}:")
@@ -53,6 +56,10 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
 def _in_folder(file: str, recursive: bool) -> list[str]:
     """The .vaec files of a folder, or the file itself."""
+    from vaecodec.listing import list_folder
+    from vaecodec.naming import SUFFIX
+    from vaecodec.storage import is_folder, place
+
     if file == "-" or not is_folder(file):
         return [file]
     names = [name for name in list_folder(file, recursive).files if name.lower().endswith(SUFFIX)]
@@ -61,7 +68,7 @@ def _in_folder(file: str, recursive: bool) -> list[str]:
     return [str(place(file, name)) for name in names]
 
 
-def _show(facts: dict[str, Any]) -> None:
+def _show(facts: Facts) -> None:
     model = facts["model"] or "not shipped here"
     show(f"vaecodec file, version {facts['version']}")
     show(f"image    {facts['width']}x{facts['height']} {facts['mode']}")

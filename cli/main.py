@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -47,6 +46,8 @@ class _Commands(click.Group):
         if os.path.exists(name):
             coded = name.lower().endswith(".vaec")
             context.fail(f"{words} is no command. Did you mean: vaecodec {'decode' if coded else 'encode'} {words}")
+        import difflib
+
         nearest = difflib.get_close_matches(name, COMMANDS, n=1)
         context.fail(f"No such command {name!r}." + (f" Did you mean {nearest[0]!r}?" if nearest else ""))
 
@@ -67,6 +68,8 @@ def main() -> None:
     unwind_on_signals()
     # What Pillow warns of in odd files is for programmers; what matters of it comes as a note.
     warnings.filterwarnings("ignore", module=r"PIL\b")
+    if "_VAECODEC_COMPLETE" in os.environ:
+        importlib.import_module("vaecodec.cli.completion").register()
     try:
         _run()
     except (KeyboardInterrupt, click.Abort):
@@ -76,7 +79,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        group(standalone_mode=False)
+        group(prog_name="vaecodec", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vaecodec.cli.options import show
-from vaecodec.runtime.store import EARLIER, load_model, shipped_models
+from vaecodec.cli.printing import show
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(as_json: bool) -> None:
     """List the shipped models: parameters, complexity, rate range (means over validation pictures), checksum."""
-    rows = []
+    from vaecodec.runtime.shipped import EARLIER, shipped_models
+    from vaecodec.runtime.store import load_model
+
+    rows: list[dict[str, Any]] = []
     for name in shipped_models():
         model = load_model(name)
         rows.append(

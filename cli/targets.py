@@ -1,22 +1,35 @@
-"""Options that name a target in place of a quality."""
+"""Options that name a target in place of a quality: each with the name of its class in the library."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import vaecodec
 from vaecodec.errors import ImageError, VaecodecError
-from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, check_kind, check_target
 
-TARGETS: dict[str, tuple[Callable[..., Target], type, str, str]] = {
-    "size": (Size, str, "SIZE", "The file in at most so many bytes, and no more than 1 % fewer: 100kB, 64KiB, 1.5MB."),
-    "bpp": (Bpp, float, "BITS", "Likewise in bits a pixel."),
-    "psnr": (Psnr, float, "DB", "At least this PSNR, in dB: guaranteed, at need by another form than latents."),
-    "ms-ssim": (MsSsim, float, "SSIM", "At least this MS-SSIM, up to 1 (images of 161 pixels a side or more)."),
-    "ssimulacra2": (Ssimulacra2, float, "SCORE", "At least this SSIMULACRA 2, up to 100 (needs package ssimulacra2)."),
+if TYPE_CHECKING:
+    from vaecodec.targets import Target
+
+TARGETS: dict[str, tuple[str, type, str, str]] = {
+    "size": (
+        "Size",
+        str,
+        "SIZE",
+        "The file in at most so many bytes, and no more than 1 % fewer: 100kB, 64KiB, 1.5MB.",
+    ),
+    "bpp": ("Bpp", float, "BITS", "Likewise in bits a pixel."),
+    "psnr": ("Psnr", float, "DB", "At least this PSNR, in dB: guaranteed, at need by another form than latents."),
+    "ms-ssim": ("MsSsim", float, "SSIM", "At least this MS-SSIM, up to 1 (images of 161 pixels a side or more)."),
+    "ssimulacra2": (
+        "Ssimulacra2",
+        float,
+        "SCORE",
+        "At least this SSIMULACRA 2, up to 100 (needs package ssimulacra2).",
+    ),
 }
 
 
@@ -34,10 +47,12 @@ def target_options(command: Callable) -> Callable:
         if best and not given:
             raise click.UsageError("--best is for a target that may be out of reach: give one, or leave it out.")
         for name, value in given.items():
+            from vaecodec.targets import check_kind
+
             if options["quality"] is not None:
                 raise click.UsageError(f"--target-{name} is in place of --quality: give one of them.")
             try:
-                goal = TARGETS[name][0](value, best)
+                goal = getattr(vaecodec, TARGETS[name][0])(value, best)
             except VaecodecError as error:
                 raise click.BadParameter(str(error), param_hint=f"--target-{name}") from error
             check_kind(goal)
@@ -57,6 +72,8 @@ def target_options(command: Callable) -> Callable:
 
 def check_goal(goal: Target, width: int, height: int) -> None:
     """A usage error for a measure that images of this size do not have."""
+    from vaecodec.targets import check_target
+
     try:
         check_target(goal, width, height)
     except ImageError as error:

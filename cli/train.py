@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vaecodec.cli.options import complete_models
 from vaecodec.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
@@ -103,7 +104,6 @@ def train(
         raise VaecodecError(f"{metric} needs crops of at least {MS_SSIM_MIN_SIZE} pixels")
     if crop % 64 or final_crop % 64 or batch % anchors:
         raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
-    console = Console(stderr=True)
     world = World.join(device)
     if world.main:
         PictureStore.build(data, run / "pictures")
@@ -133,12 +133,8 @@ def train(
         bpp_range, mixtures = (rates[0], rates[-1]), fit_mixtures(symbols)
         export_model(modules.vae, modules.entropy, output, bpp_range, mixtures, trainer.work.done)
 
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal or not world.main) as progress:
-        task = progress.add_task("starting", total=1.0)
-        validation = trainer.train(
-            lambda share, text: progress.update(task, completed=share, description=text), validated=write
-        )
+    with _bar(world.main) as progress:
+        validation = trainer.train(progress, validated=write)
     world.leave()
     if not world.main:
         return
@@ -146,3 +142,19 @@ def train(
     for point in validation.points:
         rate = point.z_bpp + point.y_bpp
         click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)
+
+
+@contextmanager
+def _bar(shown: bool) -> Iterator[Callable[[float, str], None]]:
+    """A callback for the share done and what to say of it, which draws a bar on a terminal."""
+    if not shown or not sys.stderr.isatty():
+        yield lambda share, text: None
+        return
+    with click.progressbar(length=1000, label="starting", file=sys.stderr, show_eta=True) as bar:
+
+        def report(share: float, text: str) -> None:
+            bar.label = text
+            bar.update(round(share * 1000) - bar.pos)
+            bar.render_progress()  # the text changes more often than the share
+
+        yield report

@@ -24,7 +24,7 @@ from vaecodec.files import Source
 from vaecodec.jpeg import kept_jpeg
 from vaecodec.lossless import lossless_if_smaller
 from vaecodec.picture import Picture, to_picture
-from vaecodec.runtime.store import shipped_models
+from vaecodec.runtime.shipped import shipped_models
 from vaecodec.sections import Kept, sections_of, write_kept
 
 FOLDER = Path(__file__).parent / "golden"

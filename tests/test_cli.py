@@ -15,7 +15,7 @@ from pictures import generated_picture
 from PIL import Image
 
 from vaecodec.bitstream.container import read_container
-from vaecodec.cli.options import change, size_in_words
+from vaecodec.cli.printing import change, size_in_words
 from vaecodec.files import Source
 
 

@@ -7,7 +7,6 @@ import zlib
 import pytest
 
 from vaecodec.bitstream.container import (
-    MAX_METADATA,
     Container,
     Header,
     Section,
@@ -19,6 +18,7 @@ from vaecodec.bitstream.container import (
 )
 from vaecodec.errors import FormatError
 from vaecodec.files import Source
+from vaecodec.limits import MAX_METADATA
 
 PLAIN = Header(768, 512, 5000, b"\1\2\3\4")
 TILED = Header(300, 200, 10000, b"abcd", gray=True, tile_log2=7)

@@ -14,7 +14,8 @@ import vaecodec.pillow
 from vaecodec.cli.main import group
 from vaecodec.folders import Task, Worker
 from vaecodec.runtime.defaults import ORDINARY_QUALITY, TUNES, default_quality, qualities, tuned_model
-from vaecodec.runtime.store import load_model, shipped_models
+from vaecodec.runtime.shipped import shipped_models
+from vaecodec.runtime.store import load_model
 
 
 def quality_and_model(data: bytes | Path) -> tuple[float, str]:

@@ -12,7 +12,8 @@ from make_golden import FOLDER, TINY, latents_hash
 from PIL import Image
 
 import vaecodec
-from vaecodec.runtime.store import EARLIER, load_model, load_model_for
+from vaecodec.runtime.shipped import EARLIER, shipped_models
+from vaecodec.runtime.store import load_model, load_model_for
 
 GOLDEN: dict[str, str] = json.loads((FOLDER / "golden.json").read_text())
 
@@ -22,8 +23,6 @@ def codec_of(name: str) -> vaecodec.Codec:
 
 
 def test_there_are_golden_streams_of_every_shipped_model() -> None:
-    from vaecodec.runtime.store import shipped_models
-
     assert {path.stem for path in FOLDER.glob("*.vaec")} == set(GOLDEN)
     models = {name.rpartition("-")[0] for name in GOLDEN if not name.startswith("tiny-")}
     shipped = {f"{name}-{load_model(name).identity.hex()}" for name in shipped_models()}

@@ -70,7 +70,7 @@ def test_an_opaque_plane_costs_nothing() -> None:
     codec = vaecodec.Codec()
     for alpha in (codec.decode_array(data)[:, :, 3], codec.decode_array(data, (3, 4, 5, 6))[:, :, 3]):
         assert (alpha == 255).all()
-    assert (codec.preview(data).alpha == 255).all()
+    assert (np.asarray(codec.preview(data).getchannel("A")) == 255).all()
 
 
 def test_keep_hidden_when_pillow_saves(tmp_path) -> None:

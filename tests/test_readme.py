@@ -58,7 +58,8 @@ def test_ci_runs_the_test_command() -> None:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python(block: str) -> None:
+def test_python(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     exec(compile(block, "README.md", "exec"), {})
 
 

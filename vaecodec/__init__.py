@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
+from vaecodec.errors import BackendError, FormatError, ImageError, MissingPackageError, ModelError, VaecodecError
 
 _ABOVE = Path(__file__).parent.parent
 if (_ABOVE / "pyproject.toml").exists():
@@ -23,27 +24,37 @@ if TYPE_CHECKING:
     from vaecodec.codec import Codec
     from vaecodec.inspection import inspect
     from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
+    from vaecodec.types import ImageLike, SourceLike
+    from vaecodec.windows import Damage
 
 __version__ = "0.1.0"
 __all__ = [
     "BackendError",
     "Bpp",
     "Codec",
+    "Damage",
     "FormatError",
     "ImageError",
+    "ImageLike",
+    "MissingPackageError",
     "ModelError",
     "MsSsim",
     "Psnr",
     "Size",
+    "SourceLike",
     "Ssimulacra2",
+    "Target",
     "TargetError",
     "VaecodecError",
     "decode",
+    "decode_file",
     "encode",
+    "encode_file",
     "inspect",
 ]
 _LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
-_LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "TargetError"], "vaecodec.targets")
+_LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "Target", "TargetError"], "vaecodec.targets")
+_LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.windows"}
 
 
 def __getattr__(name: str) -> Any:
@@ -53,22 +64,72 @@ def __getattr__(name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _codec(model: str | Path | None, effort: int, tune: str | None) -> Codec:
-    return __getattr__("Codec")(model, effort=effort, tune=tune)
+def _codec(model: str | Path | None, tune: str | None) -> Codec:
+    return __getattr__("Codec")(model, tune=tune)
 
 
 def encode(
-    image: Any,
+    image: ImageLike,
     quality: float | None = None,
     model: str | Path | None = None,
     effort: int = 1,
     tune: str | None = None,
     target: Target | None = None,
 ) -> bytes:
-    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode."""
-    return _codec(model, effort, tune).encode(image, quality, target)
+    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode.
+
+    >>> data = vaecodec.encode(image, quality=50)
+    >>> small = vaecodec.encode("photo.png", target=vaecodec.Size(700), tune="psnr")
+    >>> len(small) <= 700
+    True
+    """
+    return _codec(model, tune).encode(image, quality, target, effort=effort)
 
 
-def decode(source: Any, model: str | Path | None = None) -> Image.Image:
-    """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode."""
-    return _codec(model, 1, None).decode(source)
+def decode(source: SourceLike, model: str | Path | None = None) -> Image.Image:
+    """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode.
+
+    >>> vaecodec.decode("photo.vaec").size
+    (96, 64)
+    """
+    return _codec(model, None).decode(source)
+
+
+def encode_file(
+    source: SourceLike,
+    output: str | os.PathLike[str],
+    quality: float | None = None,
+    model: str | Path | None = None,
+    effort: int = 1,
+    tune: str | None = None,
+    target: Target | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[str]:
+    """Encode an image file to a .vaec file, which appears whole or not at all; returns notes. See Codec.encode_file.
+
+    >>> vaecodec.encode_file("photo.png", "new.vaec", quality=50)
+    []
+    """
+    return _codec(model, tune).encode_file(source, output, quality, target, effort=effort, overwrite=overwrite)
+
+
+def decode_file(
+    source: SourceLike,
+    output: str | os.PathLike[str],
+    model: str | Path | None = None,
+    *,
+    quality: int | None = None,
+    lossless: bool = False,
+    png_level: int = 1,
+    overwrite: bool = False,
+) -> list[str]:
+    """Decode a .vaec file to an image file in the format of its suffix, which appears whole or not at all; returns
+    notes. See Codec.decode_file.
+
+    >>> vaecodec.decode_file("photo.vaec", "photo.webp", quality=90)
+    []
+    """
+    return _codec(model, None).decode_file(
+        source, output, quality=quality, lossless=lossless, png_level=png_level, overwrite=overwrite
+    )

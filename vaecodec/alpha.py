@@ -43,7 +43,8 @@ def _check_alpha_png(data: bytes, width: int, height: int) -> None:
     """What Pillow overlooks: checksums of pixels, rows that are missing, bytes after the end, other kinds of PNG."""
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         raise ValueError("no PNG")
-    chunks, at = [], 8
+    chunks: list[tuple[bytes, bytes]] = []
+    at = 8
     while at < len(data):
         if len(chunks) == MAX_CHUNKS:
             raise ValueError("too many chunks")

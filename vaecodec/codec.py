@@ -4,38 +4,45 @@ picture -> transform -> prior -> entropy coder -> container, and back."""
 from __future__ import annotations
 
 import functools
+import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.batch import in_chunks, in_passes
-from vaecodec.bitstream.container import MAX_METADATA, Container, Section, read_container
+from vaecodec.bitstream.container import DROPPED, read_container
+from vaecodec.coding import decode_file, encode_file
+from vaecodec.decoding import Decoding, alike
 from vaecodec.effort import refinement_steps
 from vaecodec.encoding import Encoding, Tools
-from vaecodec.errors import BackendError, FormatError, ImageError, VaecodecError
+from vaecodec.errors import BackendError, ImageError, VaecodecError
 from vaecodec.files import Source
 from vaecodec.group import GroupCoder, Timing
+from vaecodec.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
 from vaecodec.loaded import Loaded
-from vaecodec.parallel import Workers
-from vaecodec.picture import MAX_PIXELS, Picture, to_array, to_picture, to_pil, to_tensor
+from vaecodec.parallel import Progress, Workers
+from vaecodec.picture import Picture, Saving, to_array, to_picture, to_pil, to_tensor
 from vaecodec.prior import Integers
 from vaecodec.rate import quality_units
 from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
-from vaecodec.runtime.defaults import tuned_model
-from vaecodec.runtime.store import ModelFile
-from vaecodec.sections import DROPPED, attach, attach_jpeg, read_kept
+from vaecodec.runtime.defaults import DEFAULT_MODEL, tuned_model
+from vaecodec.runtime.store import ModelFile, check_model
 from vaecodec.targets import Target, check_alone
-from vaecodec.tiles import TILE_LOG2
-from vaecodec.windows import Damage, Region, pixel_area, synthesise
+from vaecodec.windows import Damage, Region
 
-Progress = Callable[[float], None]
-"""Called with the share of the work that is done, 0 to 1."""
+if TYPE_CHECKING:
+    import torch
+
+    from vaecodec.types import ImageLike, SourceLike
+
+Kind = Literal["pil", "numpy", "torch"]
 
 
 class Codec:
@@ -51,6 +58,9 @@ class Codec:
     those for psnr need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees;
     else smooth ones take their place. metadata: "all" that fits, "icc" alone (nothing that says where, when and by
     whom), or "none", both of what is written and of what is read.
+
+    >>> vaecodec.Codec("fast", threads=1)
+    Codec(model='fast', threads=1)
     """
 
     def __init__(
@@ -73,19 +83,28 @@ class Codec:
             raise VaecodecError(f"metadata must be one of {', '.join(DROPPED)}, not {metadata!r}")
         if backend not in (None, *BACKENDS):
             raise BackendError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
-        self._arguments = {"model": model, "backend": backend, "device": device, "threads": threads}
+        if model is not None:
+            check_model(model)
+        self._arguments: dict[str, Any] = {"model": model, "backend": backend, "device": device, "threads": threads}
         self._arguments |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "tile_log2": tile_log2}
         self._arguments |= {"keep": keep, "effort": effort, "keep_hidden": keep_hidden, "metadata": metadata}
         self.max_pixels, self.max_metadata, self.tile_log2 = max_pixels, max_metadata, tile_log2
         self.keep, self.keep_hidden, self.metadata = keep, keep_hidden, metadata
-        self._steps = refinement_steps(effort)
+        self._threads, self._steps = threads, refinement_steps(effort)
         self.timing = Timing()
         self._loaded = Loaded(model, backend, device)
         self._workers = Workers(threads, parallel=backend != "torch" and device in (None, "cpu"))
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Callable[..., Codec], tuple[dict[str, Any]]]:
         """Pickled as its arguments: a worker process loads the model itself."""
         return _codec_of, (self._arguments,)
+
+    def __repr__(self) -> str:
+        """As it would be made: the model, and what is not as usual."""
+        usual = inspect.signature(Codec).parameters
+        said = {name: value for name, value in self._arguments.items() if value != usual[name].default}
+        said = {"model": str(said.pop("model", DEFAULT_MODEL)), **said}
+        return f"Codec({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @functools.cached_property
     def _single(self) -> Codec:
@@ -94,7 +113,11 @@ class Codec:
 
     @property
     def model(self) -> ModelFile:
-        """The model that this codec encodes with."""
+        """The model that this codec encodes with.
+
+        >>> codec.model.name
+        'fast'
+        """
         return self._loaded.model
 
     def _coder(self, model: ModelFile, units: int, groups: int) -> GroupCoder:
@@ -105,60 +128,116 @@ class Codec:
 
     # Encoding ---------------------------------------------------------------------------------------------------
 
-    def encode(self, image: Any, quality: float | None = None, target: Target | None = None) -> bytes:
+    def encode(
+        self, image: ImageLike, quality: float | None = None, target: Target | None = None, *, effort: int | None = None
+    ) -> bytes:
         """Image -> bytes of a .vaec file.
 
         image: PIL image, numpy array (H, W[, C]) uint8, torch tensor ([C,] H, W), path or bytes of an image file.
         quality: 1 (smallest) to 100 (best), fractions allowed; None: the model's own default, SSIMULACRA 2 of about 70
         on photographs. target: in place of it what the file is to reach, such as Size("100kB") or Psnr(38), see
-        vaecodec.targets. Raises VaecodecError, and its TargetError where the target is out of reach.
+        vaecodec.targets. effort: 1 to 9, None: the codec's own. Raises VaecodecError, and its TargetError
+        where the target is out of reach.
+
+        >>> small, large = codec.encode(image, 10), codec.encode(image, 90, effort=2)
+        >>> len(small) < len(large)
+        True
+        >>> within = codec.encode(image, target=vaecodec.Bpp(2.5))
         """
         check_alone(quality, target)
         picture = to_picture(image, self.max_pixels)
-        return self.encode_picture(picture, quality) if target is None else self.reach(picture, target).data
+        if target is not None:
+            return self.reach(picture, target, effort=effort).data
+        return self.encode_picture(picture, quality, effort=effort)
 
-    def encode_picture(self, picture: Picture, quality: float | None = None, progress: Progress | None = None) -> bytes:
-        (data,) = self.encode_pictures([picture], quality, progress)
+    def encode_file(
+        self,
+        source: SourceLike,
+        output: str | os.PathLike[str],
+        quality: float | None = None,
+        target: Target | None = None,
+        *,
+        effort: int | None = None,
+        overwrite: bool = False,
+    ) -> list[str]:
+        """An image file -> a .vaec file at `output` (path or URL), which appears whole or not at all; see encode.
+
+        overwrite: replace a .vaec file or an empty one; others are never replaced. Returns notes, one line each, of
+        what had to be converted or left out. Raises VaecodecError.
+
+        >>> codec.encode_file("photo.png", "new.vaec", 50)
+        []
+        >>> codec.encode_file("photo.png", "new.vaec", 50)
+        Traceback (most recent call last):
+        vaecodec.errors.VaecodecError: new.vaec exists already
+        >>> codec.encode_file("photo.png", "new.vaec", target=vaecodec.Psnr(30), overwrite=True)
+        []
+        """
+        return encode_file(self, source, output, quality, target, effort, overwrite)
+
+    def encode_picture(
+        self,
+        picture: Picture,
+        quality: float | None = None,
+        progress: Progress | None = None,
+        effort: int | None = None,
+    ) -> bytes:
+        (data,) = self.encode_pictures([picture], quality, progress, effort)
         return data
 
     def encode_pictures(
-        self, pictures: Sequence[Picture], quality: float | None = None, progress: Progress | None = None
+        self,
+        pictures: Sequence[Picture],
+        quality: float | None = None,
+        progress: Progress | None = None,
+        effort: int | None = None,
     ) -> list[bytes]:
         """Pictures of equal size, in one pass through the nets."""
-        encoding = self._encoding(pictures)
+        encoding = self._encoding(pictures, effort)
         units = quality_units(self.model.default_quality if quality is None else quality)
         return encoding.files(encoding.code(units, progress))
 
-    def reach(self, picture: Picture, target: Target, progress: Progress | None = None) -> Reached:
+    def reach(
+        self, picture: Picture, target: Target, progress: Progress | None = None, effort: int | None = None
+    ) -> Reached:
         """The file that meets a target, with what it took; raises TargetError where none does, unless the target says
         that the nearest will do, and VaecodecError for what is no target."""
-        return reach(self._encoding([picture]), target, progress)
+        return reach(self._encoding([picture], effort), target, progress)
 
-    def _encoding(self, pictures: Sequence[Picture]) -> Encoding:
-        refiner = self._loaded.refiner(self._arguments["threads"]) if self._steps else None
+    def _encoding(self, pictures: Sequence[Picture], effort: int | None) -> Encoding:
+        steps = self._steps if effort is None else refinement_steps(effort)
+        refiner = self._loaded.refiner(self._threads) if steps else None
         coder = functools.partial(self._coder, self.model)
-        limits = self._steps, self.tile_log2, self.max_metadata, self.metadata, self.keep, self.keep_hidden
+        limits = steps, self.tile_log2, self.max_metadata, self.metadata, self.keep, self.keep_hidden
         return Encoding(pictures, Tools(self.model, coder, self._workers, refiner, *limits))
 
     def encode_batch(
-        self, images: Iterable[Any], quality: float | None = None, target: Target | None = None
+        self,
+        images: Iterable[ImageLike],
+        quality: float | None = None,
+        target: Target | None = None,
+        *,
+        effort: int | None = None,
     ) -> list[bytes]:
         """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
         the nets together, some at a time, on all cores side by side. A target is one of each image, which then goes
         alone.
 
         As on another machine, a few latents may be rounded otherwise than by `encode`.
+
+        >>> first, second = codec.encode_batch([image, "photo.png"], quality=40)
         """
         check_alone(quality, target)
+        # Refinement takes all cores itself.
+        refined = bool(self._steps if effort is None else refinement_steps(effort))
         if target is not None:
-            codec = self if self._steps else self._single
-            return list(self._workers.map(lambda image: codec.encode(image, target=target), images))
+            codec = self if refined else self._single
+            return list(self._workers.map(lambda image: codec.encode(image, target=target, effort=effort), images))
 
         def work(pictures: list[Picture]) -> list[bytes]:
-            # Refinement takes all cores itself.
-            return (self if self._steps else self._single).encode_pictures(pictures, quality)
+            return (self if refined else self._single).encode_pictures(pictures, quality, effort=effort)
 
-        def encode(chunk: Sequence[Any]) -> list[bytes]:
+        def encode(chunk: Sequence[ImageLike]) -> list[bytes]:
             pictures = (to_picture(image, self.max_pixels) for image in chunk)
             return in_passes(pictures, lambda p: (p.width, p.height), work, self._workers)
 
@@ -166,184 +245,154 @@ class Codec:
 
     # Decoding ---------------------------------------------------------------------------------------------------
 
-    def decode(self, source: Any, region: Region | None = None) -> Image.Image:
+    def decode(self, source: SourceLike, region: Region | None = None) -> Image.Image:
         """A .vaec file -> PIL image (L, LA, RGB or RGBA) with exif, icc_profile and xmp in `info`.
 
         source: bytes, path or binary file object. region: (x, y, width, height) in pixels; then only what it needs is
         read and decoded, and the result equals that crop of the whole image. Raises FormatError for bytes that are
         no such file or damaged, ModelError if the model is not here, ImageError for a region outside the image.
+
+        >>> picture = codec.decode("photo.vaec", region=(16, 8, 32, 24))
+        >>> picture.mode, picture.size
+        ('RGB', (32, 24))
         """
         return to_pil(self.decode_picture(source, region))
 
-    def decode_picture(self, source: Any, region: Region | None = None, progress: Progress | None = None) -> Picture:
+    def decode_file(
+        self,
+        source: SourceLike,
+        output: str | os.PathLike[str],
+        region: Region | None = None,
+        *,
+        quality: int | None = None,
+        lossless: bool = False,
+        png_level: int = 1,
+        overwrite: bool = False,
+    ) -> list[str]:
+        """A .vaec file -> an image file in the format of the suffix of `output` (path or URL), whole or not at all.
+
+        quality: 1 to 100, of formats that lose something (None: 95; what was kept as a JPEG becomes that JPEG again);
+        lossless: of WebP and JPEG XL; png_level: 0 to 9. overwrite: replace what is there, whatever it is but the
+        input. Returns notes, one line each, of what the format cannot hold. Raises VaecodecError.
+
+        >>> codec.decode_file("photo.vaec", "photo.jpg", quality=90)
+        []
+        """
+        return decode_file(self, source, output, region, Saving(quality, lossless, png_level), overwrite)
+
+    def decode_picture(
+        self, source: SourceLike | Source, region: Region | None = None, progress: Progress | None = None
+    ) -> Picture:
         with Source(source) as opened:
-            (picture,) = self._decode([read_container(opened, self.max_pixels)], region, None, progress)
+            (picture,) = self._decoding.pictures([read_container(opened, self.max_pixels)], region, None, progress)
             return picture
 
-    def decode_batch(self, sources: Iterable[Any], kind: str = "pil") -> list[Any]:
+    @overload
+    def decode_batch(self, sources: Iterable[SourceLike], kind: Literal["pil"] = "pil") -> list[Image.Image]: ...
+    @overload
+    def decode_batch(self, sources: Iterable[SourceLike], kind: Literal["numpy"]) -> list[NDArray[np.uint8]]: ...
+    @overload
+    def decode_batch(self, sources: Iterable[SourceLike], kind: Literal["torch"]) -> list[torch.Tensor]: ...
+    def decode_batch(self, sources: Iterable[SourceLike], kind: Kind = "pil") -> list[Any]:
         """Decode many files; those of equal size and quality go through the nets together (see encode_batch).
 
         kind: "pil" (images, as from decode), "numpy" (decode_array) or "torch" (decode_to_tensor).
+
+        >>> [array.shape for array in codec.decode_batch(["photo.vaec", data], "numpy")]
+        [(64, 96, 3), (64, 96, 3)]
         """
         convert = _converter(kind)
 
-        def decode(chunk: Sequence[Any]) -> list[Any]:
+        def decode(chunk: Sequence[SourceLike]) -> list[Any]:
             with ExitStack() as stack:
                 opened = [stack.enter_context(Source(source)) for source in chunk]
                 containers = [read_container(source, self.max_pixels) for source in opened]
-                pictures = in_passes(containers, _alike, self._single._decode, self._workers)
+                pictures = in_passes(containers, alike, self._single._decoding.pictures, self._workers)
                 return [convert(picture) for picture in pictures]
 
         return in_chunks(sources, decode, self._workers)
 
-    def decoder(self, kind: str) -> Callable[[Any], Any]:
-        """The method that decodes to "pil", "numpy" or "torch"."""
+    @overload
+    def decoder(self, kind: Literal["pil"]) -> Callable[[SourceLike], Image.Image]: ...
+    @overload
+    def decoder(self, kind: Literal["numpy"]) -> Callable[[SourceLike], NDArray[np.uint8]]: ...
+    @overload
+    def decoder(self, kind: Literal["torch"]) -> Callable[[SourceLike], torch.Tensor]: ...
+    def decoder(self, kind: Kind) -> Callable[[SourceLike], Any]:
+        """The method that decodes to "pil", "numpy" or "torch".
+
+        >>> codec.decoder("numpy")(data).dtype
+        dtype('uint8')
+        """
         convert = _converter(kind)
         return lambda source: convert(self.decode_picture(source))
 
-    def decode_array(self, source: Any, region: Region | None = None) -> NDArray[np.uint8]:
-        """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha)."""
+    def decode_array(self, source: SourceLike, region: Region | None = None) -> NDArray[np.uint8]:
+        """Like decode, without PIL on the way: (H, W, C) uint8, C = 1 (gray) to 4 (RGB and alpha).
+
+        >>> codec.decode_array(data).shape
+        (64, 96, 3)
+        """
         return to_array(self.decode_picture(source, region))
 
-    def decode_to_tensor(self, source: Any, region: Region | None = None, device: Any = None) -> Any:
-        """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Needs torch."""
+    def decode_to_tensor(
+        self, source: SourceLike, region: Region | None = None, device: str | torch.device | None = None
+    ) -> torch.Tensor:
+        """Like decode_array, as a torch tensor (C, H, W) uint8 on `device` (default: the CPU). Raises
+        MissingPackageError without torch.
+
+        >>> codec.decode_to_tensor(data).shape
+        torch.Size([3, 64, 96])
+        """
         return to_tensor(self.decode_picture(source, region)).to(device or "cpu")
 
-    def preview(self, source: Any, progress: Progress | None = None) -> Picture:
-        """A picture of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
-        decoded image gives, in a fraction of the time and memory."""
+    def preview(self, source: SourceLike) -> Image.Image:
+        """An image of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
+        decoded image gives, in a fraction of the time and memory.
+
+        >>> codec.preview("photo.vaec").size
+        (12, 8)
+        """
+        return to_pil(self.preview_picture(source))
+
+    def preview_picture(self, source: SourceLike | Source, progress: Progress | None = None) -> Picture:
         with Source(source) as opened:
-            container = read_container(opened, self.max_pixels)
-            header, grid = container.header, container.header.grid
-            if container.kept:
-                (picture,) = self._decode([container], None, None, progress)
-                alpha = None if picture.alpha is None else _eighth(picture.alpha)
-                return Picture(_eighth(picture.rgb), alpha, header.gray)
-            coder = self._coder(self._loaded.model_for(header.model), header.quality, len(grid))
-            rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
+            return self._decoding.preview(read_container(opened, self.max_pixels), progress)
 
-            def decode_group(index: int) -> None:
-                values = _decode_group(coder, [container], index)
-                rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))[0]
-
-            for _ in self._workers.map(decode_group, range(len(grid)), progress):
-                pass
-            area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
-            picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
-            if Section.OPAQUE in container.sections:
-                attach(picture, container, Section.OPAQUE, (slice(None), slice(None)), self.max_metadata)
-            if Section.ALPHA in container.sections:
-                attach(picture, container, Section.ALPHA, (slice(None), slice(None)), self.max_metadata)
-                assert picture.alpha is not None
-                picture.alpha = _eighth(picture.alpha)
-            return picture
-
-    def salvage(self, source: Any, progress: Progress | None = None) -> tuple[Picture, Damage]:
+    def salvage(self, source: SourceLike) -> tuple[Image.Image, Damage]:
         """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
 
         Raises FormatError if the header is damaged or no group is sound.
+
+        >>> picture, damage = codec.salvage("photo.vaec")
+        >>> bool(damage), damage.groups
+        (False, [])
         """
+        picture, damage = self.salvage_picture(source)
+        return to_pil(picture), damage
+
+    def salvage_picture(self, source: SourceLike | Source, progress: Progress | None = None) -> tuple[Picture, Damage]:
         with Source(source) as opened:
             container = read_container(opened, self.max_pixels, partial=True)
             damage = Damage(groups_total=len(container.groups))
-            (picture,) = self._decode([container], None, damage, progress)
+            (picture,) = self._decoding.pictures([container], None, damage, progress)
             return picture, damage
 
-    def _decode(
-        self,
-        containers: Sequence[Container],
-        region: Region | None = None,
-        damage: Damage | None = None,
-        progress: Progress | None = None,
-    ) -> list[Picture]:
-        """Files that are alike (_alike), in one pass; if `damage` is given, one file, and what is lost is noted."""
-        area = pixel_area(containers[0].header.width, containers[0].header.height, region)
-        if containers[0].kept:
-            images = [read_kept(container)[area] for container in containers]
-        else:
-            images = list(self._decode_groups(containers, area, damage, progress))
-        pictures = []
-        for container, rgb in zip(containers, images, strict=True):
-            picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
-            for kind in (k for k in container.sections if k != container.kept and k not in DROPPED[self.metadata]):
-                try:
-                    attach(picture, container, kind, area, self.max_metadata)
-                except FormatError:
-                    if damage is None:
-                        raise
-                    damage.sections.append(kind.name.lower())
-            if container.kept == Section.JPEG:
-                attach_jpeg(picture, container)
-                picture.exif = picture.exif if self.metadata == "all" else None
-            pictures.append(picture)
-        return pictures
+    def decode_latents(self, source: SourceLike) -> Integers:
+        """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol.
 
-    def _decode_groups(
-        self,
-        containers: Sequence[Container],
-        area: tuple[slice, slice],
-        damage: Damage | None,
-        progress: Progress | None,
-    ) -> NDArray[np.uint8]:
-        """RGB (N, H, W, 3)."""
-        header = containers[0].header
-        coder = self._coder(self._loaded.model_for(header.model), header.quality, len(header.grid))
-
-        def decode_group(index: int) -> NDArray[np.float32] | None:
-            try:
-                values = _decode_group(coder, containers, index)
-            except FormatError:
-                if damage is None:
-                    raise
-                damage.groups.append(index)
-                return None
-            return coder.prior.dequantise(values)
-
-        rgb, lost = synthesise(coder, len(containers), header.grid, area, decode_group, self._workers, progress)
-        if damage is not None:
-            damage.groups.sort()
-            damage.pixels = lost
-            if len(damage.groups) == damage.groups_total:
-                raise FormatError("no part of the image data is sound")
-        return rgb
-
-    def decode_latents(self, source: Any) -> Integers:
-        """The part of decoding that is exact on every machine: quantised latents (M, h, w) in 1/SYMBOL_UNIT symbol."""
+        >>> codec.decode_latents(data).shape[1:]
+        (4, 6)
+        """
         with Source(source) as opened:
-            container = read_container(opened, self.max_pixels)
-            if container.kept:
-                raise FormatError("the file keeps its pixels as they were: it has no latents")
-            grid, model = container.header.grid, self._loaded.model_for(container.header.model)
-            coder = self._coder(model, container.header.quality, len(grid))
-            values = np.empty((model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
+            return self._decoding.latents(read_container(opened, self.max_pixels))
 
-            def decode_group(index: int) -> None:
-                values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, [container], index)[0]
+    @property
+    def _decoding(self) -> Decoding:
+        def coder(identity: bytes, units: int, groups: int) -> GroupCoder:
+            return self._coder(self._loaded.model_for(identity), units, groups)
 
-            list(self._workers.map(decode_group, range(len(grid))))
-            return values
-
-
-def _decode_group(coder: GroupCoder, containers: Sequence[Container], index: int) -> Integers:
-    """Quantised latents (N, M, h, w) of a group of each file; raises FormatError naming it if one is damaged or
-    invalid."""
-    tile = containers[0].header.grid.tiles[index]
-    streams = [container.group(index) for container in containers]
-    try:
-        return coder.decode(streams, tile.height, tile.width)
-    except FormatError as error:
-        raise FormatError(f"{containers[0].group_name(index)}: {error}") from error
-
-
-def _eighth(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Means of 8x8 pixels of (H, W) or (H, W, 3)."""
-    return np.asarray(Image.fromarray(plane).reduce(8))
-
-
-def _alike(container: Container) -> tuple[Any, ...]:
-    """Equal for files that can be decoded in one pass."""
-    header = container.header
-    return header.width, header.height, header.quality, header.model, header.tile_log2, container.kept
+        return Decoding(coder, self._workers, self.max_metadata, self.metadata)
 
 
 def _converter(kind: str) -> Callable[[Picture], Any]:

@@ -6,22 +6,35 @@ webdataset.WebDataset("shards-{000..099}.tar").decode(webdataset_decoder())
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
+from typing import TYPE_CHECKING
 
 from vaecodec.bitstream.container import read_container
-from vaecodec.codec import Codec
-from vaecodec.errors import ImageError
+from vaecodec.codec import Codec, Kind
+from vaecodec.errors import ImageError, missing_package
 from vaecodec.files import Source
 from vaecodec.listing import list_folder
 from vaecodec.naming import SUFFIX
+from vaecodec.picture import to_tensor
 from vaecodec.storage import place
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.utils.data import Dataset
+except ImportError as missing:
+    raise missing_package("vaecodec.datasets", "torch") from missing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+    from typing_extensions import Unpack
+
+    from vaecodec.types import CodecOptions
 
 
 class VaecDataset(Dataset):
@@ -30,14 +43,18 @@ class VaecDataset(Dataset):
     crop: side of a random square crop, of which only the tiles it touches are read and decoded; smaller pictures are
     mirrored. transform: applied to each tensor. codec: arguments of Codec; each worker process of a DataLoader makes
     its own. Crops are drawn with Python's `random`, which DataLoader seeds in each worker.
+
+    >>> from vaecodec.datasets import VaecDataset
+    >>> VaecDataset(["photo.vaec"], crop=32)[0].shape
+    torch.Size([3, 32, 32])
     """
 
     def __init__(
         self,
         source: str | Path | Sequence[str | Path],
         crop: int | None = None,
-        transform: Callable[[Tensor], Any] | None = None,
-        **codec: Any,
+        transform: Callable[[Tensor], object] | None = None,
+        **codec: Unpack[CodecOptions],
     ) -> None:
         if isinstance(source, str | Path):
             names = [name for name in list_folder(source).files if name.lower().endswith(SUFFIX)]
@@ -47,15 +64,16 @@ class VaecDataset(Dataset):
         if not self.paths:
             raise ImageError(f"no {SUFFIX} files in {source}")
         self.crop, self.transform = crop, transform
-        self.codec = Codec(**({"threads": 1} | codec))
+        codec.setdefault("threads", 1)
+        self.codec = Codec(**codec)
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> object:
         with Source(self.paths[index]) as source:
             region = self._region(source) if self.crop else None
-            tensor = self.codec.decode_to_tensor(source, region)
+            tensor = to_tensor(self.codec.decode_picture(source, region))
         tensor = tensor[:3] if tensor.shape[0] >= 3 else tensor[:1].expand(3, -1, -1)
         if self.crop:
             tensor = _mirrored(tensor, self.crop)
@@ -77,12 +95,23 @@ def _mirrored(tensor: Tensor, side: int) -> Tensor:
     return tensor
 
 
-def webdataset_decoder(kind: str = "torch", **codec: Any) -> Callable[[str, bytes], Any]:
+def webdataset_decoder(
+    kind: Kind = "torch", **codec: Unpack[CodecOptions]
+) -> Callable[[str, bytes], torch.Tensor | NDArray[np.uint8] | Image.Image | None]:
     """A handler for WebDataset.decode: .vaec entries become tensors (C, H, W) ("torch"), arrays (H, W, C) ("numpy")
-    or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec."""
-    decode = Codec(**({"threads": 1} | codec)).decoder(kind)
+    or PIL images ("pil"); everything else is left to other handlers. codec: arguments of Codec. Raises
+    MissingPackageError without webdataset.
 
-    def handler(key: str, data: bytes) -> Any:
+    >>> from vaecodec.datasets import webdataset_decoder
+    >>> webdataset_decoder("numpy")("0001.vaec", data).shape
+    (64, 96, 3)
+    """
+    if importlib.util.find_spec("webdataset") is None:
+        raise missing_package("reading tar shards", "webdataset")
+    codec.setdefault("threads", 1)
+    decode = Codec(**codec).decoder(kind)
+
+    def handler(key: str, data: bytes) -> torch.Tensor | NDArray[np.uint8] | Image.Image | None:
         return decode(data) if key.lower().endswith(SUFFIX) else None
 
     return handler

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from vaecodec.config import PATCH
 from vaecodec.errors import VaecodecError
 from vaecodec.group import GroupCoder, Refine
+from vaecodec.limits import MAX_EFFORT, MIN_EFFORT
 from vaecodec.refine import Refiner
 from vaecodec.runtime.nets import Float
 from vaecodec.tiles import Rect, TileGrid
 
-MIN_EFFORT, MAX_EFFORT = 1, 9
 FIRST_STEPS = 64
 """Steps of effort 2; each further level has twice as many. Effort 1 takes the latents as the analysis makes them."""
 

@@ -1,5 +1,10 @@
 """One small hierarchy: everything the library raises on purpose is a VaecodecError. And any error in one line."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class VaecodecError(Exception):
     """Base class; the message is one line that can be shown to a user."""
@@ -19,6 +24,25 @@ class ModelError(VaecodecError):
 
 class BackendError(VaecodecError):
     """The chosen backend or device is missing, or does not compute exactly."""
+
+
+class MissingPackageError(VaecodecError, ImportError):
+    """Packages are not installed that a part of the library needs; the message names the extra that installs them."""
+
+
+def missing_package(part: str, extra: str) -> MissingPackageError:
+    return MissingPackageError(f"{part} needs packages that are not installed: pip install 'vaecodec[{extra}]'")
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Errors of a file say which; "-", standard input, has no name."""
+    try:
+        yield
+    except (FormatError, ImageError) as error:
+        if name == "-" or name in str(error):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def printable(text: str) -> str:

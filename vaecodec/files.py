@@ -9,11 +9,14 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vaecodec.errors import VaecodecError, reason
 from vaecodec.filelike import SourceFile
 from vaecodec.storage import local_path, open_url
+
+if TYPE_CHECKING:
+    from vaecodec.types import SourceLike
 
 MAX_INPUT = 1 << 30
 """Default limit on what is held in memory of one input, in bytes: 8 for each of the 2^27 pixels that an image may have
@@ -33,7 +36,8 @@ PATIENCE = 10.0
 class _Reader(Protocol):
     """Random access to bytes, for several threads."""
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
     def read(self, offset: int, size: int) -> bytes: ...
 
@@ -46,7 +50,7 @@ class Source:
     kept in memory: at most `limit` bytes, beyond which a VaecodecError is raised. name: what messages call it.
     """
 
-    def __init__(self, data: Any, limit: int = MAX_INPUT, name: str | None = None) -> None:
+    def __init__(self, data: SourceLike | Source, limit: int = MAX_INPUT, name: str | None = None) -> None:
         owned = isinstance(data, str | os.PathLike)
         self.name, self.limit = name or (str(data) if owned else "the input"), limit
         self._close: Callable[[], object] | None = None
@@ -57,7 +61,7 @@ class Source:
             self._open(data, owned)
         else:
             try:
-                self._reader = _Memory(memoryview(data).cast("B"))
+                self._reader = _Memory(memoryview(cast(bytes, data)).cast("B"))
             except TypeError as error:
                 raise VaecodecError(f"cannot read from a {type(data).__name__}") from error
 

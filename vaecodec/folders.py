@@ -17,6 +17,7 @@ from vaecodec.errors import explain
 from vaecodec.files import Source, input_limit
 from vaecodec.formats import can_write, missing_plugin, readable_suffixes
 from vaecodec.inspection import kept_as
+from vaecodec.limits import TILE_LOG2
 from vaecodec.listing import Listing, list_folder
 from vaecodec.manifest import MANIFEST, Entry, Written, open_manifest
 from vaecodec.naming import SUFFIX, decoded_names, encoded_name, folded
@@ -28,7 +29,6 @@ from vaecodec.scaling import decode_scaled
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url, local_path, place
 from vaecodec.targets import Target
-from vaecodec.tiles import TILE_LOG2
 
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
 """Arguments of Codec that the bytes of a file depend on, and their defaults."""

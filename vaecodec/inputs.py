@@ -49,7 +49,8 @@ def _add_folder(plan: Plan, source: str, out: str, task: Task, recursive: bool) 
 def _tell_apart(plan: Plan, task: Task) -> None:
     """Make names longer that would meet, and refuse what meets still."""
     count = Counter(folded(job.target_name) for job in plan.jobs)
-    jobs, first = [], {}
+    jobs: list[Job] = []
+    first: dict[str, Job] = {}
     for job in plan.jobs:
         if count[folded(job.target_name)] > 1:
             name = long_name(_last(f"{job.source}"), task.kind, task.suffix)

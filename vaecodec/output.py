@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-import secrets
 import stat
 import sys
 import time
@@ -89,6 +88,25 @@ def check_free(path: str | os.PathLike[str], stream: bool, overwrite: bool) -> F
     return found
 
 
+def check_output(source: object, path: str | os.PathLike[str], stream: bool, overwrite: bool) -> None:
+    """Fail before any work where an output cannot be written: raises VaecodecError as check_free does, for the input
+    itself, and where there is no such folder. source: the input, of which paths and URLs are looked at."""
+    if isinstance(source, str | os.PathLike) and same_file(source, path):
+        raise VaecodecError(f"input and output are the same file: {path}")
+    found, local = check_free(path, stream, overwrite), local_path(path)
+    nowhere = local is not None and (str(path).endswith(("/", os.sep)) or not local.parent.is_dir())
+    if nowhere and found is Found.NOTHING:
+        raise VaecodecError(f"cannot write {path}: no such folder")
+
+
+def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths or URLs are one; on this machine, one regular file: a terminal may be input and output."""
+    mine, theirs = local_path(one), local_path(other)
+    if str(one) == str(other):
+        return True
+    return bool(mine and theirs and mine.is_file() and theirs.is_file() and mine.samefile(theirs))
+
+
 def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = False) -> None:
     """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind.
     A URL is handed to fsspec.
@@ -160,7 +178,7 @@ def _write_file(path: Path, data: bytes, new: bool) -> None:
 
 def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -> None:
     """Raises FileExistsError if the file is to be `new` and another process has been quicker."""
-    partial = path.with_name(f".{_label(path.name)}.{secrets.token_hex(4)}.partial")
+    partial = path.with_name(f".{_label(path.name)}.{os.urandom(4).hex()}.partial")
     try:
         write_new(partial, data, there)
         if new:

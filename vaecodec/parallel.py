@@ -11,6 +11,8 @@ from typing import TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1."""
 
 
 class Workers:
@@ -25,9 +27,7 @@ class Workers:
         """Threads that the nets should use for one part where there are `parts` (None: as many as there are)."""
         return 1 if self.parallel and parts > 1 else self._threads
 
-    def map(
-        self, work: Callable[[In], Out], items: Iterable[In], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Out]:
+    def map(self, work: Callable[[In], Out], items: Iterable[In], progress: Progress | None = None) -> Iterator[Out]:
         """Results in the order of `items`, few of which are under way at a time."""
         items = list(items)
         for done, result in enumerate(self._map(work, items), 1):

@@ -80,7 +80,7 @@ class VaecImageFile(ImageFile.ImageFile):
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
         """Decode the preview instead, if it is at least as large as `size`."""
-        small = tuple(-(-side // PREVIEW) for side in self.size)
+        small = -(-self.size[0] // PREVIEW), -(-self.size[1] // PREVIEW)
         if not self.tile or self._preview or size is None or small[0] < size[0] or small[1] < size[1]:
             return None
         box = (0, 0, self.size[0] / PREVIEW, self.size[1] / PREVIEW)
@@ -106,10 +106,12 @@ class VaecImageFile(ImageFile.ImageFile):
             raise OSError("cannot load this image: it was verified or closed; open it again")
         if self.tile:
             try:
-                picture = _codec().preview(self._source) if self._preview else _codec().decode_picture(self._source)
+                picture = (
+                    _codec().preview_picture(self._source) if self._preview else _codec().decode_picture(self._source)
+                )
             except VaecodecError as error:
                 raise OSError(str(error)) from error
-            if self._exclusive_fp:
+            if self._exclusive_fp and self.fp is not None:
                 self.fp.close()
             self.fp = io.BytesIO(to_pil(picture).tobytes())
         return super().load()
@@ -127,7 +129,7 @@ def _block(options: dict[str, Any], name: str, default: Any) -> bytes | None:
         value = value.encode()
     if value is not None and not isinstance(value, bytes | bytearray):
         raise ValueError(f"{name} must be bytes, not {type(value).__name__}")
-    return value
+    return None if value is None else bytes(value)
 
 
 def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:

@@ -11,17 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow
-import ray
-from ray.data import ActorPoolStrategy, from_items
-from ray.data.dataset import MaterializedDataset
-from ray.exceptions import RayError
 
 from vaecodec.codec import Codec
-from vaecodec.errors import ImageError, VaecodecError, explain, printable
+from vaecodec.errors import ImageError, VaecodecError, explain, missing_package, printable
 from vaecodec.folders import Job, Plan, Task, Worker, make_plan, without_done
 from vaecodec.formats import can_write
 from vaecodec.naming import SUFFIX, with_dot
@@ -32,6 +27,20 @@ from vaecodec.runtime.store import load_model
 from vaecodec.signals import pass_on_stops
 from vaecodec.storage import is_url
 from vaecodec.targets import Target, check_alone, check_kind
+
+try:
+    import pyarrow
+    import ray
+    from ray.data import ActorPoolStrategy, from_items
+    from ray.data.dataset import MaterializedDataset
+    from ray.exceptions import RayError
+except ImportError as missing:
+    raise missing_package("vaecodec.ray", "ray") from missing
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from vaecodec.types import CodecOptions
 
 Batch = dict[str, Any]
 """Columns of Ray Data in its default format "numpy"."""
@@ -66,7 +75,7 @@ def encode_dataset(
     cpus: float = 1,
     block: int = 16,
     resume: bool = True,
-    **codec: Any,
+    **codec: Unpack[CodecOptions],
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
@@ -86,7 +95,7 @@ def encode_dataset(
         quality_units(quality)  # a wrong one is an error here, not one of every image
     if goal is not None:
         check_kind(goal)
-    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1} | codec, goal=goal)
+    task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1, **codec}, goal=goal)
     return _run(task, source, target, actors, cpus, block, resume)
 
 
@@ -99,7 +108,7 @@ def decode_dataset(
     cpus: float = 1,
     block: int = 16,
     resume: bool = True,
-    **codec: Any,
+    **codec: Unpack[CodecOptions],
 ) -> MaterializedDataset:
     """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset.
 
@@ -107,7 +116,7 @@ def decode_dataset(
     """
     if not can_write(suffix := with_dot(suffix)):
         raise ImageError(f"cannot write images with suffix {suffix!r}")
-    task = Task("decode", suffix, force=True, codec={"threads": 1} | codec)
+    task = Task("decode", suffix, force=True, codec={"threads": 1, **codec})
     return _run(task, source, target, actors, cpus, block, resume)
 
 
@@ -211,7 +220,7 @@ class _Files:
         ray.get(self._attempts.end.remote(job.source))
         return entry
 
-    def _begun(self, name: str) -> int:
+    def _begun(self, name: str | Path) -> int:
         return ray.get(self._attempts.begin.remote(name))
 
 
@@ -224,9 +233,10 @@ class Encoder:
     in "vaec" and the reason in "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Any) -> None:
+    def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Unpack[CodecOptions]) -> None:
         check_alone(quality, goal)
-        self._quality, self._goal, self._codec = quality, goal, Codec(**({"threads": 1} | codec))
+        codec.setdefault("threads", 1)
+        self._quality, self._goal, self._codec = quality, goal, Codec(**codec)
 
     def __call__(self, batch: Batch) -> Batch:
 
@@ -243,8 +253,9 @@ class Decoder:
     codec: arguments of Codec. Raises ImageError for rows without such a column.
     """
 
-    def __init__(self, **codec: Any) -> None:
-        self._codec = Codec(**({"threads": 1} | codec))
+    def __init__(self, **codec: Unpack[CodecOptions]) -> None:
+        codec.setdefault("threads", 1)
+        self._codec = Codec(**codec)
 
     def __call__(self, batch: Batch) -> Batch:
         return _convert(batch, ("vaec", "bytes"), "image", self._codec.decode_array, np.zeros((0, 0, 3), np.uint8))

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vaecodec.bitstream.container import read_container
+from vaecodec.bitstream.container import DROPPED, read_container
 from vaecodec.codec import Codec
 from vaecodec.errors import ImageError
 from vaecodec.files import Source
 from vaecodec.picture import Picture, to_pil
-from vaecodec.sections import DROPPED, METADATA, attach
+from vaecodec.sections import METADATA, attach
 
 SMALLEST, PREVIEW = Fraction(1, 16), Fraction(1, 8)
 EVERYTHING = (slice(None), slice(None))
@@ -45,7 +45,7 @@ def decode_scaled(
             return codec.decode_picture(opened, progress=progress)
         container = read_container(opened, codec.max_pixels)
         if factor <= PREVIEW:
-            picture = codec.preview(opened, progress)
+            picture = codec.preview_picture(opened, progress)
         else:
             picture = codec.decode_picture(opened, progress=progress)
         if factor != PREVIEW:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vaecodec.alpha import alpha_from_png, alpha_to_png
 from vaecodec.bitstream.container import (
+    DROPPED,
     JPEG_VERSION,
     VERSION,
     Container,
@@ -23,24 +24,19 @@ from vaecodec.bitstream.container import (
 from vaecodec.errors import FormatError, ImageError
 from vaecodec.jpeg import JpegSection, kept_jpeg, read_jpeg
 from vaecodec.jpeg_file import density
+from vaecodec.limits import MAX_LOG2
 from vaecodec.lossless import lossless_if_smaller, read_lossless
 from vaecodec.picture import Picture
 from vaecodec.picture.exif import resized
 from vaecodec.picture.hidden import flatten_hidden
 from vaecodec.picture.metadata import resolution
-from vaecodec.tiles import MAX_LOG2, choose_tile
+from vaecodec.tiles import choose_tile
 
 MAX_EMPTY_GROUPS = 4
 """How many groups without streams, of 6 bytes each, a file of version 2 may have beside its JPEG."""
 SECTION_COST = 16
 """About how many bytes more a file has for having a section."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
-DROPPED: dict[str, frozenset[Section]] = {
-    "all": frozenset(),
-    "icc": frozenset({Section.EXIF, Section.XMP}),
-    "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
-}
-"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,9 @@ def attach_jpeg(picture: Picture, container: Container) -> None:
         picture.jpeg, picture.jpeg_orientation = section.data, section.orientation
 
 
-def read_kept(container: Container) -> NDArray[np.uint8] | None:
-    """RGB (H, W, 3) of a file that has its image in a section; None if it has latents. Raises FormatError."""
-    header, kind = container.header, container.kept
-    if kind is None:
-        return None
+def read_kept(container: Container, kind: Section) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) of a file that has its image in the section `kind`. Raises FormatError."""
+    header = container.header
     payload = container.section(kind)
     if kind == Section.PIXELS:
         return read_lossless(payload, header.width, header.height, header.gray)

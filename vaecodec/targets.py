@@ -55,7 +55,11 @@ def _number(name: str, value: float, low: float, high: float) -> None:
 @dataclass(frozen=True)
 class Size:
     """The whole file, metadata and alpha included, in at most so many bytes: an int, or text like "100kB" (1000 bytes
-    each) or "64KiB" (1024)."""
+    each) or "64KiB" (1024).
+
+    >>> vaecodec.Size("64KiB").bytes
+    65536
+    """
 
     size: int | str
     best: bool = False
@@ -73,7 +77,11 @@ class Size:
 
 @dataclass(frozen=True)
 class Bpp:
-    """The whole file in at most so many bits a pixel."""
+    """The whole file in at most so many bits a pixel.
+
+    >>> print(vaecodec.Bpp(0.4))
+    0.4 bpp
+    """
 
     bpp: float
     best: bool = False
@@ -88,7 +96,11 @@ class Bpp:
 @dataclass(frozen=True)
 class Psnr:
     """At least so many dB of PSNR, of all RGB samples of pixels that are not fully transparent. It is a guarantee:
-    where latents do not reach it another form of the format does."""
+    where latents do not reach it another form of the format does.
+
+    >>> print(vaecodec.Psnr(38))
+    PSNR 38 dB
+    """
 
     psnr: float
     best: bool = False
@@ -102,7 +114,11 @@ class Psnr:
 
 @dataclass(frozen=True)
 class MsSsim:
-    """At least this multi-scale SSIM of RGB, above 0 and at most 1; for images of at least 161 pixels a side."""
+    """At least this multi-scale SSIM of RGB, above 0 and at most 1; for images of at least 161 pixels a side.
+
+    >>> print(vaecodec.MsSsim(0.98, best=True))
+    MS-SSIM 0.98
+    """
 
     ms_ssim: float
     best: bool = False
@@ -116,7 +132,11 @@ class MsSsim:
 
 @dataclass(frozen=True)
 class Ssimulacra2:
-    """At least this score of SSIMULACRA 2, at most 100 (70 is high quality); needs the package ssimulacra2."""
+    """At least this score of SSIMULACRA 2, at most 100 (70 is high quality); needs the package ssimulacra2.
+
+    >>> print(vaecodec.Ssimulacra2(70))
+    SSIMULACRA 2 70
+    """
 
     score: float
     best: bool = False

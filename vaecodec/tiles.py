@@ -14,11 +14,7 @@ from typing import NamedTuple
 
 from vaecodec.config import PAD, PATCH
 from vaecodec.errors import FormatError
-
-MIN_LOG2, MAX_LOG2 = 7, 11
-"""Tiles are squares of 2^7 to 2^11 pixels a side."""
-TILE_LOG2 = 10
-"""What the encoder chooses."""
+from vaecodec.limits import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 
 def counted_pixels(width: int, height: int) -> int:

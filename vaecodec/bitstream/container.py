@@ -21,6 +21,7 @@ from vaecodec.config import (
 )
 from vaecodec.errors import FormatError
 from vaecodec.files import Source
+from vaecodec.limits import MAX_METADATA
 from vaecodec.tiles import TileGrid, counted_pixels
 
 MAGIC = b"VAEC"
@@ -33,8 +34,6 @@ GRAY, HAS_SECTIONS, TILED = 1, 2, 4
 MAX_SIDE = 1 << 20
 MAX_LENGTH = 1 << 28
 """Largest stream or section, in words or bytes."""
-MAX_METADATA = 1 << 24
-"""Default limit on a metadata section once inflated, in bytes."""
 CHECKSUM_BYTES = 4
 
 
@@ -53,6 +52,12 @@ class Section(IntEnum):
 
 KEPT = (Section.PIXELS, Section.JPEG)
 """Sections that stand for the latents of an image."""
+DROPPED: dict[str, frozenset[Section]] = {
+    "all": frozenset(),
+    "icc": frozenset({Section.EXIF, Section.XMP}),
+    "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
+}
+"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
 
 
 class Streams(NamedTuple):

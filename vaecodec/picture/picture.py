@@ -13,8 +13,6 @@ from vaecodec.tiles import counted_pixels
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""
-MAX_PIXELS = 1 << 27
-"""Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
 SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 
 

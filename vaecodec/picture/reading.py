@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,23 @@ from vaecodec.bitstream.container import MAGIC
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.files import Source, input_limit, is_buffer
 from vaecodec.formats import register_for
+from vaecodec.limits import MAX_PIXELS
 from vaecodec.picture.exif import TURNS, orientation_of
 from vaecodec.picture.metadata import metadata_of
 from vaecodec.picture.modes import Stored, eight_bit, to_eight_bit
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.origin import origin_of
-from vaecodec.picture.picture import MAX_PIXELS, SIXTEEN_BITS, Picture, check_pixels
+from vaecodec.picture.picture import SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.png import colour_notes, is_png, without_texts
+
+if TYPE_CHECKING:
+    from vaecodec.types import ImageLike
 
 SLACK = 0.5
 """How far samples of a float tensor may lie outside [0, 1], as the outputs of nets do, and are clipped."""
 
 
-def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
+def to_picture(image: ImageLike | Source, max_pixels: int = MAX_PIXELS) -> Picture:
     """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
     or an image file, as Source takes it -> Picture. Raises ImageError for anything else."""
     if isinstance(image, Image.Image):
@@ -47,7 +51,7 @@ def to_picture(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
                 raise ImageError(f"{source.name} is a .vaec file already: decode it?")
             if package := register_for(start):
                 raise ImageError(f"{source.name} needs a plugin of Pillow: pip install {package}")
-            return _from_file(source.file(), source.name, max_pixels)
+            return _from_file(cast(BinaryIO, source.file()), source.name, max_pixels)
     except ImageError:
         raise
     except VaecodecError as error:

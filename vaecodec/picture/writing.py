@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from vaecodec.errors import ImageError
+from vaecodec.errors import ImageError, missing_package
+from vaecodec.exif_block import ORIENTATION, ExifBlock
 from vaecodec.jpeg_file import density, with_metadata
-from vaecodec.picture.exif import ORIENTATION, ExifBlock
 from vaecodec.picture.metadata import dpi_of, resolution
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.picture import Picture
+
+if TYPE_CHECKING:
+    import torch
 
 METADATA = ("exif", "icc_profile", "xmp")
 """Names of Pillow for blocks of metadata."""
@@ -35,10 +38,12 @@ def to_array(picture: Picture) -> NDArray[np.uint8]:
     return np.dstack([_shown(picture)] + ([] if picture.alpha is None else [picture.alpha]))
 
 
-def to_tensor(picture: Picture) -> Any:
+def to_tensor(picture: Picture) -> torch.Tensor:
     """Torch tensor (C, H, W) uint8: gray or RGB, then alpha if there is one."""
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise missing_package("decoding to tensors", "torch") from error
     return torch.from_numpy(to_array(picture)).permute(2, 0, 1).contiguous()
 
 
@@ -181,7 +186,7 @@ def _with_xmp(exif: bytes | None, xmp: bytes) -> Image.Exif | bytes:
     """The tags of a TIFF: XMP and an EXIF block; the block alone if nobody can read it."""
     tags = Image.Exif()
     try:
-        tags.load(exif)
+        tags.load(exif or b"")
         tags[XMP_TAG] = xmp
     except Exception:  # rubbish in EXIF can make Pillow raise anything
         return exif or b""

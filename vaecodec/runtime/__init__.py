@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vaecodec.errors import BackendError
-from vaecodec.runtime.nets import Nets
-from vaecodec.runtime.store import ModelFile
+
+if TYPE_CHECKING:
+    from vaecodec.runtime.nets import Nets
+    from vaecodec.runtime.store import ModelFile
 
 BACKENDS = ("onnx", "torch")
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vaecodec.errors import VaecodecError
-
-if TYPE_CHECKING:
-    from importlib.abc import Traversable
+from vaecodec.runtime.shipped import model_folder
 
 DEFAULT_MODEL = "eye"
 TUNES = {"eye": "eye", "psnr": "fast", "ms-ssim": "fast-ms-ssim"}
@@ -32,12 +28,6 @@ def tuned_model(model: str | Path | None, tune: str | None) -> str | Path | None
     if tune not in TUNES:
         raise VaecodecError(f"unknown tune {tune!r}; there are {', '.join(TUNES)}")
     return TUNES[tune]
-
-
-def model_folder() -> Traversable:
-    """Where the shipped models are: in the package, which may be a zip, or beside it in a clone."""
-    inside = resources.files("vaecodec") / "models"
-    return inside if inside.is_dir() else resources.files("vaecodec.models")
 
 
 @cache

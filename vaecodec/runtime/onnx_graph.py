@@ -80,9 +80,9 @@ class Graph:
         self._inputs.append(_value_info(name, element, shape))
         return name
 
-    def constant(self, array: np.ndarray) -> str:
+    def constant(self, array: np.ndarray | np.floating) -> str:
         name = self._fresh()
-        self._initializers.append(_tensor(name, array))
+        self._initializers.append(_tensor(name, np.asarray(array)))
         return name
 
     def node(self, op: str, *inputs: str, **attributes: int | float | str | list[int]) -> str:

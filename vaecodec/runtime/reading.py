@@ -71,6 +71,14 @@ def read_raw(path: str | Path) -> RawModel:
         raise ModelError(f"{path} is no model file that can be used: {text}") from error
 
 
+def require_file(path: str | Path) -> None:
+    """Raises ModelError, as read_raw does, where there is no file; looks no further, and not at URLs."""
+    try:
+        _check_file(path)
+    except ModelError as error:
+        raise ModelError(f"{path} is no model file that can be used: {error}") from error
+
+
 def _check_file(path: str | Path) -> None:
     """A pipe would be waited for, a device has no end."""
     local = local_path(path)

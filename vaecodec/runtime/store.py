@@ -32,12 +32,10 @@ from vaecodec.config import (
 )
 from vaecodec.errors import ModelError
 from vaecodec.quantise import Quantiser
-from vaecodec.runtime.defaults import DEFAULT_MODEL, default_quality, model_folder
+from vaecodec.runtime.defaults import DEFAULT_MODEL, default_quality
 from vaecodec.runtime.layers import ENCODER
-from vaecodec.runtime.reading import FORMAT, read_raw
-from vaecodec.storage import is_url
-
-SUFFIX = ".safetensors"
+from vaecodec.runtime.reading import FORMAT, read_raw, require_file
+from vaecodec.runtime.shipped import EARLIER, EARLIER_FOLDER, SUFFIX, check_name, model_folder, name_of, shipped
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,6 @@ class ModelFile:
         return SymbolTables(PackedTables(self.tensors["tables.hyper.counts"], self.tensors["tables.hyper.radius"]))
 
 
-EARLIER_FOLDER = "earlier"
-EARLIER = {
-    "fast-2341a3a8": "bd49bd049285dcbcc0bff9fd7fd5f094798f609b8c707e0fb07c0f10c2211e50",
-    "fast-ms-ssim-9e966cdd": "05867b523f4936115d5a84e559d91739483023a3d3d8e7ee1f864ce1b767e0af",
-}
-"""Models that were shipped once, by name and identity: SHA-256 of the slim file that still decodes what they wrote."""
-
-
 def read_model(path: str | Path, name: str | None = None) -> ModelFile:
     """Read and verify a model file, by path or URL; raises ModelError if it is missing, damaged or inconsistent."""
     raw = read_raw(path)
@@ -125,13 +115,6 @@ def read_model(path: str | Path, name: str | None = None) -> ModelFile:
     return ModelFile(name or Path(path).stem, path, raw.config, raw.tensors, checksum, raw.bpp_range, slim)
 
 
-def _shipped() -> dict[str, tuple[str, str]]:
-    """Files in the package: model name -> (file name, first bytes of its checksum). They are called NAME-IDENTITY."""
-    files = sorted(file.name for file in model_folder().iterdir() if file.name.endswith(SUFFIX))
-    stems = [(name, *name.removesuffix(SUFFIX).rpartition("-")) for name in files]
-    return {model: (name, identity) for name, model, _, identity in stems}
-
-
 @cache
 def _on_disk(name: str) -> Path:
     """A file of that folder as one of the system: out of a zip it is copied, for as long as this process lives."""
@@ -140,37 +123,35 @@ def _on_disk(name: str) -> Path:
     return copies.enter_context(resources.as_file(model_folder() / name))
 
 
-def shipped_models() -> list[str]:
-    """Names of the models in the package."""
-    return list(_shipped())
-
-
 def load_model(name_or_path: str | Path | None = None) -> ModelFile:
     """A shipped model by name (default: eye), an earlier one by name and identity (fast-2341a3a8), which can only
     decode, or any model file by path or URL."""
     name = str(name_or_path or DEFAULT_MODEL)
-    shipped = _shipped()
-    if name in shipped:
-        file, identity = shipped[name]
+    check_name(name)
+    known = shipped()
+    if name in known:
+        file, identity = known[name]
         model = read_model(_on_disk(file), name)
         if not model.checksum.startswith(identity):
             raise ModelError(f"shipped model {name} is damaged: its checksum is not the one in its name")
         return model
     if name in EARLIER:
         return read_model(_on_disk(f"{EARLIER_FOLDER}/{name}{SUFFIX}"), name)
-    if is_url(name) or Path(name).suffix == SUFFIX or Path(name).exists():
-        return read_model(name)
-    raise ModelError(f"unknown model {name!r}; shipped models: {', '.join(shipped) or 'none'}, or give a path")
+    return read_model(name)
+
+
+def check_model(name_or_path: str | Path) -> None:
+    """Raises ModelError for a name that no model here has, or a file that is not there; reads nothing."""
+    name = str(name_or_path)
+    check_name(name)
+    if name not in shipped() and name not in EARLIER:
+        require_file(name)
 
 
 def load_model_for(identity: bytes) -> ModelFile:
     """The shipped or earlier model that a stream names; raises ModelError if it is not here."""
-    for name, (_, prefix) in _shipped().items():
-        if prefix == identity.hex():
-            return load_model(name)
-    for name in EARLIER:
-        if name.endswith(f"-{identity.hex()}"):
-            return load_model(name)
+    if name := name_of(identity):
+        return load_model(name)
     raise ModelError(f"the file was written with model {identity.hex()}, which is not shipped here; give it by --model")
 
 
