@@ -29,6 +29,7 @@ from vaecodec.loaded import Loaded
 from vaecodec.parallel import Progress, Workers
 from vaecodec.picture import Picture, Saving, to_array, to_picture, to_pil, to_tensor
 from vaecodec.prior import Integers
+from vaecodec.promise import files, looked_at
 from vaecodec.rate import quality_units
 from vaecodec.reach import Reached, reach
 from vaecodec.runtime import BACKENDS
@@ -195,7 +196,7 @@ class Codec:
         """Pictures of equal size, in one pass through the nets."""
         encoding = self._encoding(pictures, effort)
         units = quality_units(self.model.default_quality if quality is None else quality)
-        return encoding.files(encoding.code(units, progress))
+        return files(encoding, encoding.code(units, progress, again=looked_at(encoding, units)))
 
     def reach(
         self, picture: Picture, target: Target, progress: Progress | None = None, effort: int | None = None

@@ -111,26 +111,18 @@ class Encoding:
         groups = list(zip(*(streams for streams, _ in tiles), strict=True))
         return Coded(header, coder, groups, [latents for _, latents in tiles if latents is not None])
 
-    def decoded(self, coded: Coded) -> NDArray[np.uint8]:
-        """What the only picture decodes to, (H, W, 3)."""
-        grid, coder, (groups,) = coded.header.grid, coded.coder, coded.groups
+    def decoded(self, coded: Coded, index: int = 0) -> NDArray[np.uint8]:
+        """What a picture decodes to, (H, W, 3)."""
+        grid, coder, groups = coded.header.grid, coded.coder, coded.groups[index]
 
-        def decode_group(index: int) -> Float:
+        def decode_group(group: int) -> Float:
             if coded.latents:
-                return coded.latents[index]
-            tile = grid.tiles[index]
-            return coder.prior.dequantise(coder.decode([groups[index]], tile.height, tile.width))
+                return coded.latents[group][index : index + 1]
+            tile = grid.tiles[group]
+            return coder.prior.dequantise(coder.decode([groups[group]], tile.height, tile.width))
 
         area = slice(0, coded.header.height), slice(0, coded.header.width)
         return synthesise(coder, 1, grid, area, decode_group, self._tools.workers)[0][0]
-
-    def files(self, coded: Coded) -> list[bytes]:
-        """Each picture as a file: as it is where that takes fewer bytes, unless the codec is not to."""
-        files = []
-        for index, groups in enumerate(coded.groups):
-            kept = self.kept(sum(len(stream) for streams in groups for stream in streams), index)
-            files.append(self.with_kept(kept, coded.header.quality, index) if kept else self.plain(coded, index))
-        return files
 
     def plain(self, coded: Coded, index: int = 0) -> bytes:
         """A picture as a file with latents."""

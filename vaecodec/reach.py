@@ -11,6 +11,7 @@ from vaecodec.bitstream.container import MAX_LENGTH, Section
 from vaecodec.config import QUALITY_UNIT
 from vaecodec.encoding import Coded, Encoding
 from vaecodec.forms import jpegs_from, jpegs_within, pixels_of
+from vaecodec.promise import PROMISED
 from vaecodec.scores import Score, score_of, usual_curve
 from vaecodec.search import HIGHEST, Curve, Window, search
 from vaecodec.sections import Kept
@@ -18,8 +19,6 @@ from vaecodec.targets import MOST_BYTES, Bpp, Psnr, Size, Target, TargetError, c
 
 SLACK, AIM = 0.01, 0.004
 """Shares of its bytes by which a file may be smaller than its target, and had best be."""
-NEAR_THE_TOP = 8500
-"""Quality in units from which on latents may do worse than a JPEG: then there is one to compare."""
 GAIN = 1.0
 """By how many dB a JPEG must be better than latents to take their place within a size."""
 
@@ -116,7 +115,7 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
     file = picture.origin.file if picture.origin else None
     if file is not None and encoding.keeps:
         notes.append(f"the size wins: as the JPEG that it was the image takes {len(file.data)} bytes")
-    if units >= NEAR_THE_TOP and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
+    if units >= PROMISED and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
         data = encoding.with_kept(kept, HIGHEST)
         return tries.reached(target, data, shown(data), None, *notes, _how(kept, encoding))
     if units == HIGHEST and len(data) < limit * (1 - SLACK):
@@ -175,7 +174,7 @@ def _others(tries: _Tries, target: Target, score: Score, units: int, met: bool) 
     streams = sum(len(stream) for group in tries.coded[units].groups[0] for stream in group)
     limit = streams if met or not guaranteed else MAX_LENGTH
     found = [kept] if (kept := encoding.kept(limit)) else []
-    if guaranteed and (not met or units >= NEAR_THE_TOP):
+    if guaranteed and (not met or units >= PROMISED):
         found += jpegs_from(rgb, picture.gray, lambda pixels: score.measure(pixels) >= score.window.low)
     scored = []
     for kept in found:

@@ -30,6 +30,11 @@ MOST_DB = 150.0
 """What stands for infinitely many decibels."""
 
 
+def measured(identity: bytes) -> bool:
+    """Whether somebody measured what a model's qualities mean."""
+    return identity.hex() in qualities()
+
+
 def usual_curve(measure: str, identity: bytes) -> Curve:
     """What a model's qualities mean on photographs: in natural logarithms of bits a pixel for "bpp"."""
     table = qualities().get(identity.hex(), {}).get("table", [])
