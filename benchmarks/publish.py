@@ -160,7 +160,7 @@ Validation split (32 centre crops of 256x256, plain rounding), one line an ancho
 
 
 SECTIONS = {
-    "README.md": {"results": readme_results},
+    "README.md": {"results": readme_results, "qualities": partial(meaning, MODEL)},
     "docs/training.md": {"ladder": training_ladder},
     "docs/startup.md": {"workers": startup_workers},
     **{

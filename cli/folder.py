@@ -64,7 +64,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
         if again := [job.name for job in plan.jobs if job.again]:
             say(quiet, f"done again, since the settings are others: {_some(again)}")
     workers = _workers(plan, many.jobs)
-    totals, notes = Counter[str](), dict[str, list[str]]()
+    totals, notes, near = Counter[str](), dict[str, list[str]](), list[float]()
     started = time.perf_counter()
     with _Bar(quiet, task.kind, plan.count) as advance:
 
@@ -73,6 +73,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
                 totals["in"] += entry["bytes_in"]
                 totals["out"] += entry["bytes_out"]
                 totals["pixels"] += entry["width"] * entry["height"]
+                near.extend(entry[name] for name in ("psnr",) if name in entry)
                 if many.verbose:
                     say(quiet, f"{entry['source']}: {result_line(entry)}")
             for note in entry.get("notes", ()):
@@ -93,6 +94,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
     done = plan.count - len(failures)
     pace = f"{totals['pixels'] / 1e6 / seconds:.2f} megapixels a second, {seconds:.1f} s"
     work = f", {change(totals['in'], totals['out'])}, {pace}" if done else ""
+    work += f", PSNR {min(near):.2f} to {max(near):.2f} dB" if near else ""
     say(quiet, f"{done} of {found} files{skipped}{work}{manifest}")
     for entry in failures[:FAILURES]:
         click.echo(f"vaecodec: {printable(entry['source'])}: {entry['error']}", err=True)

@@ -113,3 +113,27 @@ def test_stale_temporary_files_are_removed(tree: Path, tmp_path: Path) -> None:
         new.name,
         foreign.name,
     }
+
+
+def test_verify_says_how_near_each_file_is(tree: Path, tmp_path: Path) -> None:
+    squares = np.indices((64, 64)).sum(0) // 4 % 2 * 255
+    Image.fromarray(squares.astype(np.uint8)).save(tree / "squares.png")
+    run = vaecodec("encode", tree, "-o", tmp_path / "out", "--verify", "-v", "--jobs", 1)
+    assert run.returncode == 0, run.stderr
+    entries = {Path(entry["source"]).name: entry for entry in manifest(tmp_path / "out")}
+    assert entries["squares.png"]["lossless"]
+    original = np.asarray(Image.open(tree / "a.png")).astype(float)
+    assert vaecodec("decode", tmp_path / "out/a.png.vaec", tmp_path / "a.png").returncode == 0
+    error = np.square(np.asarray(Image.open(tmp_path / "a.png")) - original).mean()
+    assert abs(10 * np.log10(255**2 / error) - entries["a.png"]["psnr"]) < 0.01
+    assert f"PSNR {entries['a.png']['psnr']:.2f} dB" in run.stderr
+    assert "lossless" in run.stderr
+    assert " to " in run.stderr.splitlines()[-1]
+
+
+def test_bits_a_pixel_are_those_of_the_file_at_any_scale(tree: Path, tmp_path: Path) -> None:
+    assert vaecodec("encode", tree, "-o", tmp_path / "out", "--jobs", 1).returncode == 0
+    assert vaecodec("decode", tmp_path / "out", "-o", tmp_path / "back", "--scale", "1/2", "--jobs", 1).returncode == 0
+    for coded, decoded in zip(manifest(tmp_path / "out"), manifest(tmp_path / "back"), strict=True):
+        assert decoded["bpp"] == coded["bpp"]
+        assert (decoded["width"], decoded["height"]) == (40, 30)

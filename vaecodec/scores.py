@@ -92,6 +92,15 @@ def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixel
     return Score(perceived, lambda value: value, usual_curve("ssimulacra2", model), window, "{:.2f}".format)
 
 
+def visible_psnr(picture: Picture, decoded: Picture) -> float:
+    """PSNR in dB of the samples of a decoded picture that are seen; infinite where nothing was lost."""
+    seen = None if picture.alpha is None else picture.alpha > 0
+    if seen is not None and not seen.any():
+        return math.inf
+    before, after = (_as_shown(each.rgb, picture) for each in (picture, decoded))
+    return psnr(before, after, seen)
+
+
 def _as_shown(rgb: Pixels, picture: Picture) -> Pixels:
     """What decoders make of the three channels of a gray picture: one."""
     return to_array(Picture(rgb, gray=picture.gray))
