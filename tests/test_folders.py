@@ -118,7 +118,7 @@ def test_stale_temporary_files_are_removed(tree: Path, tmp_path: Path) -> None:
 def test_verify_says_how_near_each_file_is(tree: Path, tmp_path: Path) -> None:
     squares = np.indices((64, 64)).sum(0) // 4 % 2 * 255
     Image.fromarray(squares.astype(np.uint8)).save(tree / "squares.png")
-    run = vaecodec("encode", tree, "-o", tmp_path / "out", "--verify", "-v", "--jobs", 1)
+    run = vaecodec("encode", tree, "-o", tmp_path / "out", "--verify", "-v", "--jobs", 1, "-q", 100)
     assert run.returncode == 0, run.stderr
     entries = {Path(entry["source"]).name: entry for entry in manifest(tmp_path / "out")}
     assert entries["squares.png"]["lossless"]
