@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pictures import generated_picture
 from PIL import Image
+from recording import recorded, recording
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -66,3 +67,12 @@ def test_python(block: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_figures_are_those_of_the_results() -> None:
     run = subprocess.run([sys.executable, ROOT / "benchmarks/publish.py", "--check"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_recording_is_what_a_terminal_shows(tmp_path: Path) -> None:
+    """All but the numbers, and what is padded to them."""
+
+    def shape(text: str) -> str:
+        return re.sub(r"[-\d. ]*\d+[\d. x]*", " # ", text)
+
+    assert shape(recording(tmp_path)) == shape(recorded())

@@ -25,6 +25,8 @@ from vaecodec.windows import analyse_tile, synthesise
 SHARED = 50
 """Distance between qualities, in the units that files store, up to which they share an analysis. It depends on the rate
 a little: that of a quality so far away costs less than 0.1 % of the bytes, and PSNR comes to lie 0.04 dB beside."""
+PINNED = 4 * SHARED
+"""The same where bytes must grow smoothly: those of synthetic patterns jump from one analysis to the next."""
 SMALL_PIXELS = 1 << 14
 """Of images with no more pixels, which are quick, a few bytes matter: each quality gets an analysis of its own."""
 HELD_PIXELS = 1 << 24
@@ -85,17 +87,22 @@ class Encoding:
         return self._tools.refiner is not None
 
     def code(
-        self, units: int, progress: Callable[[float], None] | None = None, again: bool = False, refined: bool = True
+        self,
+        units: int,
+        progress: Callable[[float], None] | None = None,
+        again: bool = False,
+        refined: bool = True,
+        shared: int = SHARED,
     ) -> Coded:
         """The pictures at a quality. again: other qualities follow, and what this one decodes to is wanted; refined:
-        with what refinement the codec is set to."""
+        with what refinement the codec is set to; shared: how far away the quality of an analysis may be."""
         tools, header = self._tools, replace(self._header, quality=units)
         grid, coder = header.grid, tools.coder(units, len(header.grid))
         refiner = tools.refiner if refined else None
         # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
         inner = progress if len(grid) == 1 else None
         hold = again and SMALL_PIXELS < header.width * header.height <= HELD_PIXELS
-        if not hold or abs(self._analysis[0] - units) > SHARED:
+        if not hold or abs(self._analysis[0] - units) > shared:
             self._analysis = (units, {})
         analysed = self._analysis[1]
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from vaecodec.bitstream.container import MAX_LENGTH, Section
 from vaecodec.config import QUALITY_UNIT
-from vaecodec.encoding import Coded, Encoding
+from vaecodec.encoding import PINNED, SHARED, Coded, Encoding
 from vaecodec.forms import jpegs_from, jpegs_within, pixels_of
 from vaecodec.promise import PROMISED
 from vaecodec.scores import Score, score_of, usual_curve
@@ -67,12 +68,14 @@ class _Tries:
         for refined in (False, True) if self.encoding.refines else (True,):
             self.coded = {}
 
-            def call(units: int, refined: bool = refined) -> float:
-                self.coded[units] = self.encoding.code(units, self._share(), again=True, refined=refined)
+            def call(units: int, refined: bool = refined, shared: int = SHARED) -> float:
+                self.coded[units] = self.encoding.code(units, self._share(), True, refined, shared)
                 return value_of(self.coded[units])
 
             samples = search(call, window, curve)
             curve = curve.through(samples)
+            if not window.holds(samples.values()) and min(samples.values()) < window.low < max(samples.values()):
+                samples |= search(partial(call, shared=PINNED), window, curve)
         return samples
 
     def _share(self) -> Callable[[float], None] | None:
@@ -110,10 +113,10 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
         why = f"; alpha and metadata take {besides} of them" if besides else ""
         note = _out_of_reach(target, f"quality {units / QUALITY_UNIT:g} takes {shown(files[units])}{why}")
         return tries.reached(target, files[units], shown(files[units]), units, note)
-    units = max(fitting)
+    units = max(fitting, key=lambda units: len(files[units]))
     data, notes = files[units], []
     file = picture.origin.file if picture.origin else None
-    if file is not None and encoding.keeps:
+    if file is not None and encoding.keeps and units >= PROMISED:
         notes.append(f"the size wins: as the JPEG that it was the image takes {len(file.data)} bytes")
     if units >= PROMISED and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
         data = encoding.with_kept(kept, HIGHEST)

@@ -8,7 +8,7 @@ Dowell and Jarratt, BIT 11, 1971).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,6 +30,10 @@ class Window(NamedTuple):
     low: float
     high: float
     aim: float
+
+    def holds(self, values: Iterable[float]) -> bool:
+        """Whether any of the values lies in it."""
+        return any(self.low <= value <= self.high for value in values)
 
 
 @dataclass(frozen=True)
