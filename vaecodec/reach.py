@@ -116,7 +116,7 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
     units = max(fitting, key=lambda units: len(files[units]))
     data, notes = files[units], []
     file = picture.origin.file if picture.origin else None
-    if file is not None and encoding.keeps and units >= PROMISED:
+    if file is not None and encoding.keeps:
         notes.append(f"the size wins: as the JPEG that it was the image takes {len(file.data)} bytes")
     if units >= PROMISED and encoding.keeps and (kept := _better_jpeg(tries, units, limit - len(data))):
         data = encoding.with_kept(kept, HIGHEST)
