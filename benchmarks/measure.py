@@ -19,8 +19,8 @@ from PIL import Image
 
 from vaecodec.benchmarks import codecs, machine, metrics
 from vaecodec.errors import ImageError, one_line
-from vaecodec.output import write_whole
-from vaecodec.signals import end_with_parent
+from vaecodec.system.output import write_whole
+from vaecodec.system.signals import end_with_parent
 
 SCHEMA = 2
 """Changes when cells measure something else."""

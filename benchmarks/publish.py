@@ -33,8 +33,8 @@ from vaecodec.benchmarks.result_tables import (
     training_ladder,
 )
 from vaecodec.benchmarks.results import curve_of
-from vaecodec.runtime.shipped import shipped_models
-from vaecodec.runtime.store import load_model
+from vaecodec.model.file import load_model
+from vaecodec.model.shipped import shipped_models
 
 ROOT = Path(__file__).parent.parent
 MODEL = "eye"

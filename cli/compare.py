@@ -44,7 +44,7 @@ def compare(
     """
     from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.codec import Codec
-    from vaecodec.comparison import COLUMNS, cells, likeness, read_shown
+    from vaecodec.viewer.figures import COLUMNS, cells, likeness, read_shown
 
     sources = [first, *others]
     if sources.count("-") > 1:

@@ -10,7 +10,7 @@ import click
 
 from vaecodec.cli.options import codec_options, complete_paths, folder_options, metadata_options, tune_option
 from vaecodec.cli.targets import check_goal, target_options
-from vaecodec.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
+from vaecodec.system.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
 
 if TYPE_CHECKING:
     from vaecodec.targets import Target
@@ -81,8 +81,8 @@ def encode(
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say
     from vaecodec.errors import naming, printable
-    from vaecodec.naming import SUFFIX, short_name
-    from vaecodec.storage import is_folder
+    from vaecodec.system.naming import SUFFIX, short_name
+    from vaecodec.system.storage import is_folder
 
     inputs, target = inputs_and_output(arguments, output, encoding=True)
     if model is not None and tune is not None:
@@ -101,10 +101,10 @@ def encode(
     target = output_path(source, target, short_name)
     check_target(source, target, force, stream=True)
     from vaecodec.codec import Codec
-    from vaecodec.files import Source, input_limit
     from vaecodec.inspection import kept_as
     from vaecodec.picture import to_picture
-    from vaecodec.scores import visible_psnr
+    from vaecodec.rate_control.scores import visible_psnr
+    from vaecodec.system.files import Source, input_limit
 
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:

@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
+from vaecodec.cli.inputs import plan_inputs
 from vaecodec.cli.printing import change, result_line, say
 from vaecodec.errors import VaecodecError, printable
 from vaecodec.folders import Plan, Task, run_jobs, without_done
-from vaecodec.formats import can_write
-from vaecodec.inputs import plan_inputs
-from vaecodec.manifest import MANIFEST, Entry
-from vaecodec.naming import SUFFIX
-from vaecodec.output import Found, look_at
-from vaecodec.runtime.store import load_model
-from vaecodec.storage import is_folder, local_path, place
+from vaecodec.model.file import load_model
+from vaecodec.picture.formats import can_write
+from vaecodec.system.manifest import MANIFEST, Entry
+from vaecodec.system.naming import SUFFIX
+from vaecodec.system.output import Found, look_at
+from vaecodec.system.storage import is_folder, local_path, place
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""

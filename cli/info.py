@@ -56,9 +56,9 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
 def _in_folder(file: str, recursive: bool) -> list[str]:
     """The .vaec files of a folder, or the file itself."""
-    from vaecodec.listing import list_folder
-    from vaecodec.naming import SUFFIX
-    from vaecodec.storage import is_folder, place
+    from vaecodec.system.listing import list_folder
+    from vaecodec.system.naming import SUFFIX
+    from vaecodec.system.storage import is_folder, place
 
     if file == "-" or not is_folder(file):
         return [file]

@@ -11,7 +11,7 @@ import click
 
 import vaecodec
 from vaecodec.errors import VaecodecError, explain, printable
-from vaecodec.signals import fill_standard_streams, pass_on_stops, unwind_on_signals
+from vaecodec.system.signals import fill_standard_streams, pass_on_stops, unwind_on_signals
 
 COMMANDS = {
     "encode": "Encode an image to a .vaec file.",

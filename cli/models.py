@@ -15,8 +15,8 @@ from vaecodec.cli.printing import show
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(as_json: bool) -> None:
     """List the shipped models: parameters, complexity, rate range (means over validation pictures), checksum."""
-    from vaecodec.runtime.shipped import EARLIER, shipped_models
-    from vaecodec.runtime.store import load_model
+    from vaecodec.model.file import load_model
+    from vaecodec.model.shipped import EARLIER, shipped_models
 
     rows: list[dict[str, Any]] = []
     for name in shipped_models():

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from vaecodec.cli.options import complete_models
-from vaecodec.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
 from vaecodec.errors import VaecodecError
+from vaecodec.model.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
 
 
 @click.command()
@@ -75,14 +75,15 @@ def train(
     try:
         import torch
 
-        from vaecodec.training.data import CropSampler, PictureStore
+        from vaecodec.training.data.crops import CropSampler
+        from vaecodec.training.data.pictures import PictureStore
         from vaecodec.training.distributed import World
         from vaecodec.training.export import export_model, warm_start
-        from vaecodec.training.grow import can_become
         from vaecodec.training.loop import Objective, Trainer
-        from vaecodec.training.memory import keep_freed_memory
+        from vaecodec.training.malloc import keep_freed_memory
+        from vaecodec.training.mixtures import count_symbols, fit_mixtures
         from vaecodec.training.options import TrainOptions
-        from vaecodec.training.shapes import count_symbols, fit_mixtures
+        from vaecodec.training.start.grow import can_become
         from vaecodec.training.validate import Validation
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
@@ -91,7 +92,7 @@ def train(
         torch.set_num_threads(threads)
     model = None
     if init is not None:
-        from vaecodec.runtime.store import load_model
+        from vaecodec.model.file import load_model
 
         model = load_model(init)
         if config and not can_become(model.config, CONFIGS[config]):

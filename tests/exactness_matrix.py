@@ -124,8 +124,8 @@ def run_cell(task: str, folder: Path, backend: str, threads: int, tricks: list[s
 def _torch_tricks(tricks: list[str]) -> None:
     import torch
 
-    from vaecodec.model.transforms import SynthesisTransform
-    from vaecodec.runtime import torch as runtime
+    from vaecodec.nets.torch import backend as runtime
+    from vaecodec.nets.torch.transforms import SynthesisTransform
 
     torch.backends.mkldnn.enabled = "no-onednn" not in tricks
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = "tf32" in tricks

@@ -24,9 +24,9 @@ from PIL import Image
 
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
-from vaecodec.files import Source
-from vaecodec.group import GroupCoder
+from vaecodec.coding.tile import GroupCoder
 from vaecodec.picture import save_image
+from vaecodec.system.files import Source
 
 MAX_PIXELS = 1 << 17
 LIMIT = 1.5

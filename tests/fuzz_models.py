@@ -64,7 +64,7 @@ def main() -> None:
     from make_golden import TINY
 
     import vaecodec
-    from vaecodec.runtime.store import read_model
+    from vaecodec.model.file import read_model
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executions", type=int, default=20_000)

@@ -21,10 +21,10 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
-from vaecodec.alpha import alpha_to_png
 from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
-from vaecodec.files import Source
-from vaecodec.tiles import TileGrid
+from vaecodec.bitstream.grid import TileGrid
+from vaecodec.sections.alpha import alpha_to_png
+from vaecodec.system.files import Source
 
 FOLDER = Path(__file__).parent / "attacks"
 

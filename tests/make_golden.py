@@ -20,12 +20,12 @@ from PIL import Image, ImageCms
 
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, deflate, read_container, write_container
-from vaecodec.files import Source
-from vaecodec.jpeg import kept_jpeg
-from vaecodec.lossless import lossless_if_smaller
+from vaecodec.model.shipped import shipped_models
 from vaecodec.picture import Picture, to_picture
-from vaecodec.runtime.shipped import shipped_models
-from vaecodec.sections import Kept, sections_of, write_kept
+from vaecodec.sections.jpeg import kept_jpeg
+from vaecodec.sections.lossless import lossless_if_smaller
+from vaecodec.sections.payloads import Kept, sections_of, write_kept
+from vaecodec.system.files import Source
 
 FOLDER = Path(__file__).parent / "golden"
 TINY = FOLDER / "tiny.safetensors"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from vaecodec.bitstream.container import read_container
 from vaecodec.cli.printing import change, size_in_words
-from vaecodec.files import Source
+from vaecodec.system.files import Source
 
 
 def vaecodec(*arguments: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -176,7 +176,7 @@ def test_info_and_models(coded: Path) -> None:
 
 
 def test_model_by_path(picture_file: Path, tmp_path: Path) -> None:
-    from vaecodec.runtime.store import load_model
+    from vaecodec.model.file import load_model
 
     copy = tmp_path / "mine.safetensors"
     copy.write_bytes(load_model().path.read_bytes())

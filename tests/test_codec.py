@@ -20,11 +20,11 @@ from safetensors.numpy import save_file
 
 import vaecodec
 from vaecodec.bitstream.container import Header, Streams, read_container, write_container
+from vaecodec.bitstream.grid import TileGrid
+from vaecodec.coding.windows import analyse_tile
 from vaecodec.errors import BackendError, FormatError, ImageError, ModelError, VaecodecError
-from vaecodec.files import Source
-from vaecodec.runtime.store import load_model, read_model
-from vaecodec.tiles import TileGrid
-from vaecodec.windows import analyse_tile
+from vaecodec.model.file import load_model, read_model
+from vaecodec.system.files import Source
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

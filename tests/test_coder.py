@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vaecodec.bitstream.coder import VALUE_LIMIT, Decoder, Encoder, SymbolTables, check_tables
+from vaecodec.bitstream.spec import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
 from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables, pack, quantise
-from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
 from vaecodec.errors import FormatError, ModelError
 
 

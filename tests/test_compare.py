@@ -12,7 +12,7 @@ from commands import run
 from pictures import generated_picture
 from PIL import Image
 
-from vaecodec.comparison import Shown, likeness
+from vaecodec.viewer.figures import Shown, likeness
 
 
 @pytest.fixture

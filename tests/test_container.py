@@ -17,8 +17,8 @@ from vaecodec.bitstream.container import (
     write_container,
 )
 from vaecodec.errors import FormatError
-from vaecodec.files import Source
-from vaecodec.limits import MAX_METADATA
+from vaecodec.system.files import Source
+from vaecodec.system.limits import MAX_METADATA
 
 PLAIN = Header(768, 512, 5000, b"\1\2\3\4")
 TILED = Header(300, 200, 10000, b"abcd", gray=True, tile_log2=7)

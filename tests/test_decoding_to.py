@@ -14,9 +14,9 @@ from pictures import generated_picture
 from PIL import Image, ImageCms
 
 import vaecodec as library
+from vaecodec.coding.scaling import decode_scaled, parse_scale
 from vaecodec.errors import ImageError
 from vaecodec.picture import Saving, save_image
-from vaecodec.scaling import decode_scaled, parse_scale
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -13,9 +13,9 @@ import vaecodec
 import vaecodec.pillow
 from vaecodec.cli.main import group
 from vaecodec.folders import Task, Worker
-from vaecodec.runtime.defaults import ORDINARY_QUALITY, TUNES, default_quality, qualities, tuned_model
-from vaecodec.runtime.shipped import shipped_models
-from vaecodec.runtime.store import load_model
+from vaecodec.model.defaults import ORDINARY_QUALITY, TUNES, default_quality, qualities, tuned_model
+from vaecodec.model.file import load_model
+from vaecodec.model.shipped import shipped_models
 
 
 def quality_and_model(data: bytes | Path) -> tuple[float, str]:

@@ -11,7 +11,8 @@ from commands import run
 from PIL import Image
 
 from vaecodec import pillow
-from vaecodec.bitstream.container import JPEG_VERSION, MAGIC, VERSION
+from vaecodec.bitstream.container import JPEG_VERSION, VERSION
+from vaecodec.system.naming import MAGIC
 
 DATA = Path(__file__).parent.parent / "data"
 NAMES = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}

@@ -15,16 +15,16 @@ from PIL import Image
 
 import vaecodec
 import vaecodec.pillow
+from vaecodec.bitstream.grid import Rect
 from vaecodec.bitstream.tables import TOTAL
 from vaecodec.cli.main import group
-from vaecodec.effort import refinement_steps
+from vaecodec.coding.effort import refinement_steps
+from vaecodec.coding.refine import Refiner, soft_round
+from vaecodec.coding.session import Loaded
 from vaecodec.errors import BackendError, VaecodecError
-from vaecodec.loaded import Loaded
-from vaecodec.rate import RatePosition, quality_units
-from vaecodec.refine import Refiner, soft_round
-from vaecodec.runtime.onnx import OnnxNets
-from vaecodec.runtime.store import ModelFile, load_model
-from vaecodec.tiles import Rect
+from vaecodec.model.file import ModelFile, load_model
+from vaecodec.model.rate import RatePosition, quality_units
+from vaecodec.nets.onnx.backend import OnnxNets
 
 
 def squared_error(data: bytes, pixels: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_a_batch_is_refined_like_its_images(photograph: np.ndarray) -> None:
 
 
 def test_all_but_squared_error_need_torch(monkeypatch: pytest.MonkeyPatch, picture: np.ndarray) -> None:
-    for module in ("torch", "vaecodec.runtime.torch"):
+    for module in ("torch", "vaecodec.nets.torch.backend"):
         monkeypatch.setitem(sys.modules, module, None)
     assert vaecodec.Codec(tune="psnr", effort=2).encode(picture[:64, :64])
     for tune in ("eye", "ms-ssim"):
@@ -163,7 +163,7 @@ def test_bits_are_those_of_the_tables_and_of_escapes() -> None:
 @pytest.mark.parametrize("name", ["fast", str(TINY)])
 def test_backends_agree_on_the_distortion_and_its_gradient(photograph: np.ndarray, name: str) -> None:
     torch = pytest.importorskip("torch")
-    from vaecodec.runtime.torch import TorchNets
+    from vaecodec.nets.torch.backend import TorchNets
 
     model = load_model(name)
     rate = RatePosition.of_quality(quality_units(50), model.config.anchors)
@@ -210,7 +210,7 @@ def test_the_eye_is_refined_by_its_own_loss(photograph: np.ndarray) -> None:
     """Distortion for the eye and bits fall together; squared error, which is not asked, need not."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("pytorch_msssim")
-    from vaecodec.model.distortion import distortion
+    from vaecodec.nets.torch.distortion import distortion
 
     pixels = np.ascontiguousarray(photograph[60:268, 130:354])
     config, costs = load_model("eye").config, []

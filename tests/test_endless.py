@@ -16,9 +16,9 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
-from vaecodec import files
-from vaecodec.filelike import SINGLES
-from vaecodec.files import Source, input_limit
+from vaecodec.system import files
+from vaecodec.system.filelike import SINGLES
+from vaecodec.system.files import Source, input_limit
 
 CODEC = vaecodec.Codec(TINY, threads=1)
 PICTURE = generated_picture(90, 130)

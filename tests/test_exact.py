@@ -8,19 +8,19 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from vaecodec.config import INDEX_LIMIT, LEVEL, MEAN_LIMIT
+from vaecodec.bitstream.spec import INDEX_LIMIT, LEVEL, MEAN_LIMIT
+from vaecodec.coding.prior import join_slots, split_slots
 from vaecodec.errors import BackendError, ModelError
-from vaecodec.prior import join_slots, split_slots
-from vaecodec.rate import RatePosition, integer_gain, quality_units
-from vaecodec.runtime.check import check_exact
-from vaecodec.runtime.onnx import OnnxNets
-from vaecodec.runtime.store import load_model
+from vaecodec.model.file import load_model
+from vaecodec.model.rate import RatePosition, integer_gain, quality_units
+from vaecodec.nets.check import check_exact
+from vaecodec.nets.onnx.backend import OnnxNets
 
 torch = pytest.importorskip("torch")
 
-from vaecodec.model import prior as torch_prior  # noqa: E402
-from vaecodec.model.exact import ExactConv, quantise_weight  # noqa: E402
-from vaecodec.runtime.torch import TorchNets, load_vae  # noqa: E402
+from vaecodec.nets.torch import prior as torch_prior  # noqa: E402
+from vaecodec.nets.torch.backend import TorchNets, load_vae  # noqa: E402
+from vaecodec.nets.torch.exact import ExactConv, quantise_weight  # noqa: E402
 
 
 def test_slots_partition_the_latents() -> None:

@@ -12,9 +12,9 @@ from pictures import generated_picture
 from PIL import ExifTags, Image
 
 import vaecodec
-from vaecodec.exif_block import ExifBlock
 from vaecodec.picture import to_picture
 from vaecodec.picture.exif import resized
+from vaecodec.picture.exif_block import ExifBlock
 
 
 def _block(order: str, orientation: int = 6, note: bytes = b"private notes of a maker") -> bytes:

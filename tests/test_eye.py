@@ -17,10 +17,10 @@ torch.set_num_threads(1)
 pytest.importorskip("compressai")
 reference = pytest.importorskip("ssimulacra2.ssimulacra2")
 
-from vaecodec.model.distortion import distortion  # noqa: E402
-from vaecodec.model.ssimulacra2 import WEIGHTS, ssimulacra2_distance, ssimulacra2_score  # noqa: E402
-from vaecodec.runtime.store import read_model  # noqa: E402
-from vaecodec.training.data import PictureStore  # noqa: E402
+from vaecodec.model.file import read_model  # noqa: E402
+from vaecodec.nets.torch.distortion import distortion  # noqa: E402
+from vaecodec.nets.torch.ssimulacra2 import WEIGHTS, ssimulacra2_distance, ssimulacra2_score  # noqa: E402
+from vaecodec.training.data.pictures import PictureStore  # noqa: E402
 from vaecodec.training.export import warm_start  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402

@@ -17,9 +17,9 @@ from make_golden import TINY
 from pictures import generated_picture
 from PIL import Image
 
-from vaecodec.crew import Crew
 from vaecodec.errors import ModelError, VaecodecError
 from vaecodec.folders import Task, make_plan, run_jobs
+from vaecodec.system.crew import Crew
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 from vaecodec import folders
 from vaecodec.errors import VaecodecError
 from vaecodec.folders import Plan, Task, make_plan, run_jobs
-from vaecodec.naming import decoded_name, decoded_names
+from vaecodec.system.naming import decoded_name, decoded_names
 
 ENCODE = Task("encode", ".vaec", codec={"model": str(TINY), "threads": 1})
 DECODE = Task("decode", ".png", codec={"model": str(TINY), "threads": 1})

@@ -12,7 +12,7 @@ from pictures import generated_picture
 from PIL import Image
 
 from vaecodec.folders import Job, Task, Worker, make_plan, run_jobs, without_done
-from vaecodec.listing import unsafe
+from vaecodec.system.listing import unsafe
 
 ENCODE = Task("encode", ".vaec", 70, codec={"model": str(TINY)})
 

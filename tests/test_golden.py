@@ -12,8 +12,8 @@ from make_golden import FOLDER, TINY, latents_hash
 from PIL import Image
 
 import vaecodec
-from vaecodec.runtime.shipped import EARLIER, shipped_models
-from vaecodec.runtime.store import load_model, load_model_for
+from vaecodec.model.file import load_model, load_model_for
+from vaecodec.model.shipped import EARLIER, shipped_models
 
 GOLDEN: dict[str, str] = json.loads((FOLDER / "golden.json").read_text())
 

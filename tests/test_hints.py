@@ -12,8 +12,8 @@ from commands import VAECODEC, refused, run
 from PIL import Image
 
 import vaecodec
-from vaecodec import formats
 from vaecodec.errors import ImageError
+from vaecodec.picture import formats
 
 
 @pytest.mark.parametrize(

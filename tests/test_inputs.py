@@ -15,8 +15,8 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec as library
+from vaecodec.cli.inputs import plan_inputs
 from vaecodec.folders import Task
-from vaecodec.inputs import plan_inputs
 
 ENCODE, DECODE = Task("encode", ".vaec"), Task("decode", ".png")
 

@@ -14,8 +14,8 @@ from PIL import Image
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, write_container
 from vaecodec.errors import FormatError
-from vaecodec.jpeg import find_origin, kept_jpeg, read_jpeg
 from vaecodec.picture import to_picture
+from vaecodec.sections.jpeg import find_origin, kept_jpeg, read_jpeg
 
 
 def jpeg(image: Image.Image, **options: object) -> bytes:

@@ -20,10 +20,10 @@ from PIL import Image, ImageFile, ImageOps
 import vaecodec
 from vaecodec.bitstream.container import JPEG_VERSION, Header, Section, write_container
 from vaecodec.errors import FormatError
-from vaecodec.jpeg import kept_jpeg
-from vaecodec.jpeg_file import COM, MAX_SCANS, SOS, Segment, plain_jpeg, segments
 from vaecodec.picture import save_picture, to_picture
-from vaecodec.sections import Kept
+from vaecodec.picture.jpeg_file import COM, MAX_SCANS, SOS, Segment, plain_jpeg, segments
+from vaecodec.sections.jpeg import kept_jpeg
+from vaecodec.sections.payloads import Kept
 
 CASES = Path(__file__).parent / "cases"
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 168, 3), np.uint8))
@@ -242,7 +242,7 @@ def test_thin_images_and_many_chunks_take_no_time() -> None:
         vaecodec.Codec(TINY, max_pixels=1 << 20).decode(CASES / "thin-131072x1.vaec")
     header = Header(8, 8, 5000, codec.model.identity)
     empty = b"\0\0\0\0IDAT" + (0x35AF061E).to_bytes(4, "big")
-    alpha = vaecodec.alpha.alpha_to_png(np.zeros((8, 8), np.uint8))
+    alpha = vaecodec.sections.alpha.alpha_to_png(np.zeros((8, 8), np.uint8))
     from vaecodec.bitstream.container import Streams
 
     data = write_container(header, [Streams(b"", b"")], {Section.ALPHA: alpha[:33] + empty * 4_000_000 + alpha[33:]})

@@ -13,10 +13,10 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("compressai")
 
-from vaecodec.benchmarks import ladder  # noqa: E402
-from vaecodec.benchmarks.ladder_rows import LADDER  # noqa: E402
-from vaecodec.runtime.store import read_model  # noqa: E402
-from vaecodec.training.data import PictureStore  # noqa: E402
+from vaecodec.benchmarks.studies import ladder  # noqa: E402
+from vaecodec.benchmarks.studies.ladder_rows import LADDER  # noqa: E402
+from vaecodec.model.file import read_model  # noqa: E402
+from vaecodec.training.data.pictures import PictureStore  # noqa: E402
 
 ROWS = {row.name: row for row in LADDER}
 

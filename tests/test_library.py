@@ -75,7 +75,7 @@ def check(item: object, name: str, names: dict[str, object]) -> None:
 
 
 def test_a_wrong_model_fails_at_once_and_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaecodec.runtime.store.read_raw", pytest.fail)
+    monkeypatch.setattr("vaecodec.model.file.read_raw", pytest.fail)
     with pytest.raises(vaecodec.ModelError, match=r"unknown model 'nope'; shipped models: .*fast"):
         vaecodec.Codec("nope")
     for missing in (

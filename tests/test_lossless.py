@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, write_container
 from vaecodec.errors import FormatError
-from vaecodec.lossless import lossless_if_smaller, read_lossless
+from vaecodec.sections.lossless import lossless_if_smaller, read_lossless
 
 
 def drawing(height: int = 300, width: int = 420) -> np.ndarray:

@@ -17,11 +17,12 @@ from make_golden import FOLDER, TINY, latents_hash
 from safetensors.numpy import load, save
 
 import vaecodec
-from vaecodec.config import ModelConfig
 from vaecodec.errors import ModelError
-from vaecodec.runtime import reading, shipped, store
-from vaecodec.runtime.shipped import EARLIER, shipped_models
-from vaecodec.runtime.store import load_model, read_model, slim_copy
+from vaecodec.model import file as store
+from vaecodec.model import reading, shipped
+from vaecodec.model.config import ModelConfig
+from vaecodec.model.file import load_model, read_model, slim_copy
+from vaecodec.model.shipped import EARLIER, shipped_models
 
 CASES = Path(__file__).parent / "cases"
 GOLDEN = json.loads((FOLDER / "golden.json").read_text())
@@ -132,7 +133,7 @@ def _twice() -> bytes:
 
 def test_bounds_are_those_of_the_exporter() -> None:
     pytest.importorskip("torch")
-    from vaecodec.runtime.torch import load_vae
+    from vaecodec.nets.torch.backend import load_vae
 
     for model in (read_model(TINY), load_model("fast")):
         expected = {f"prior.{name}": ratio for name, ratio in load_vae(model).prior.check_bounds().items()}

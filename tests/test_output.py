@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from commands import FOREIGN, LONGER, STREAM, VAECODEC, refused, run
 
-from vaecodec import output
 from vaecodec.errors import VaecodecError
-from vaecodec.output import write_whole
+from vaecodec.system import output
+from vaecodec.system.output import write_whole
 
 unix = pytest.mark.skipif(os.name != "posix", reason="of Unix")
 root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")

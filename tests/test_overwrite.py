@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from commands import FOREIGN, LONGER, STREAM, refused, run
 
-from vaecodec import output
 from vaecodec.errors import VaecodecError
-from vaecodec.output import write_whole
+from vaecodec.system import output
+from vaecodec.system.output import write_whole
 
 
 @pytest.mark.parametrize("content", [FOREIGN, b"VAE", b"text\n", b"\0VAEC"])

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vaecodec.runtime import graphs
-from vaecodec.runtime.gradient_graph import squared_error
-from vaecodec.runtime.store import load_model
+from vaecodec.model.file import load_model
+from vaecodec.nets.onnx import graphs
+from vaecodec.nets.onnx.gradients import squared_error
 
 ROOT = Path(__file__).parent.parent
 

@@ -11,9 +11,9 @@ import pytest
 from pictures import generated_picture
 from PIL import Image, ImageCms, ImageOps
 
-from vaecodec.alpha import alpha_from_png, alpha_to_png
 from vaecodec.errors import ImageError
 from vaecodec.picture import Picture, save_image, to_picture, to_pil
+from vaecodec.sections.alpha import alpha_from_png, alpha_to_png
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

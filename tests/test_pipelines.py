@@ -18,8 +18,8 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
-from vaecodec.batch import in_passes
-from vaecodec.parallel import Workers
+from vaecodec.coding.batch import in_passes
+from vaecodec.system.parallel import Workers
 
 PICTURES = [generated_picture(60, 90, seed) for seed in range(5)]
 

@@ -13,9 +13,9 @@ from PIL import ExifTags, Image, ImageCms
 
 import vaecodec
 import vaecodec.pillow
+from vaecodec.coding.scaling import decode_scaled, parse_scale
 from vaecodec.errors import VaecodecError
 from vaecodec.folders import Task
-from vaecodec.scaling import decode_scaled, parse_scale
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">SECRETXMP</x:xmpmeta>'

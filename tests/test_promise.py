@@ -12,10 +12,10 @@ from PIL import Image
 
 import vaecodec
 from vaecodec.inspection import KEPT
-from vaecodec.metrics import psnr
-from vaecodec.promise import PROMISED, SHORT
-from vaecodec.runtime.defaults import TUNES
-from vaecodec.scores import usual_curve
+from vaecodec.model.defaults import TUNES
+from vaecodec.rate_control.metrics import psnr
+from vaecodec.rate_control.promise import PROMISED, SHORT
+from vaecodec.rate_control.scores import usual_curve
 
 
 def blurred(array: np.ndarray, times: int) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vaecodec.bitstream.spec import SCALES
 from vaecodec.bitstream.tables import TOTAL, latent_tables
-from vaecodec.config import SCALES
-from vaecodec.quantise import BITS_PER_SQUARED_ERROR, Quantiser
+from vaecodec.coding.quantise import BITS_PER_SQUARED_ERROR, Quantiser
 
 
 def test_symbols_never_grow_and_stay_within_one_of_plain_rounding() -> None:

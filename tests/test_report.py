@@ -13,7 +13,8 @@ from PIL import Image
 
 pytest.importorskip("bjontegaard")
 
-from vaecodec.benchmarks import codecs, measure, perceptual, plots, report, results, views
+from vaecodec.benchmarks import codecs, measure, plots, report, results, views
+from vaecodec.benchmarks.studies import perceptual
 
 HOSTILE = "<script>alert(1)</script> \"'&.png"
 

@@ -14,12 +14,12 @@ pytest.importorskip("compressai")
 from tiny import TINY, tiny_options  # noqa: E402
 
 from vaecodec.training import precision  # noqa: E402
-from vaecodec.training.data import PictureStore  # noqa: E402
+from vaecodec.training.checkpoint import load_state  # noqa: E402
+from vaecodec.training.data.pictures import PictureStore  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402
 from vaecodec.training.precision import bfloat16_pays  # noqa: E402
 from vaecodec.training.schedule import averaging, schedule  # noqa: E402
-from vaecodec.training.state import load_state  # noqa: E402
 from vaecodec.training.validate import validate  # noqa: E402
 from vaecodec.training.work import Work, processor  # noqa: E402
 

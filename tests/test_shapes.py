@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from vaecodec.bitstream.spec import SCALE_MIN, SCALES, SCALES_PER_OCTAVE  # noqa: E402
 from vaecodec.bitstream.tables import TOTAL, PackedTables, latent_tables  # noqa: E402
-from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE  # noqa: E402
-from vaecodec.training.shapes import LARGEST, fit_mixtures  # noqa: E402
+from vaecodec.training.mixtures import LARGEST, fit_mixtures  # noqa: E402
 
 
 def test_a_fitted_mixture_codes_heavy_tails_in_fewer_bits() -> None:

@@ -16,14 +16,14 @@ pytest.importorskip("compressai")
 from tiny import TINY, tiny_options  # noqa: E402
 
 import vaecodec  # noqa: E402
-from vaecodec.config import CONFIGS  # noqa: E402
 from vaecodec.errors import ModelError  # noqa: E402
-from vaecodec.model.vae import VAE  # noqa: E402
-from vaecodec.rate import RatePosition, quality_units  # noqa: E402
-from vaecodec.runtime.onnx import OnnxNets  # noqa: E402
-from vaecodec.runtime.store import read_model  # noqa: E402
-from vaecodec.runtime.torch import TorchNets, load_vae  # noqa: E402
-from vaecodec.training.data import PictureStore  # noqa: E402
+from vaecodec.model.config import CONFIGS  # noqa: E402
+from vaecodec.model.file import read_model  # noqa: E402
+from vaecodec.model.rate import RatePosition, quality_units  # noqa: E402
+from vaecodec.nets.onnx.backend import OnnxNets  # noqa: E402
+from vaecodec.nets.torch.backend import TorchNets, load_vae  # noqa: E402
+from vaecodec.nets.torch.vae import VAE  # noqa: E402
+from vaecodec.training.data.pictures import PictureStore  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402

@@ -21,7 +21,7 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec
-from vaecodec import files
+from vaecodec.system import files
 
 CODEC = vaecodec.Codec(TINY, threads=1)
 PICTURE = generated_picture(90, 130)

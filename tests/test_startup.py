@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 import vaecodec
 from vaecodec.bitstream.container import DROPPED
-from vaecodec.limits import METADATA
+from vaecodec.system.limits import METADATA
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests/golden"

@@ -13,8 +13,8 @@ from pictures import generated_picture
 from PIL import Image
 
 import vaecodec as library
-from vaecodec.metrics import psnr
 from vaecodec.pillow import FORMAT
+from vaecodec.rate_control.metrics import psnr
 
 
 @pytest.fixture

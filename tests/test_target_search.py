@@ -10,9 +10,9 @@ import pytest
 from pictures import generated_picture
 
 from vaecodec.errors import ImageError, VaecodecError
-from vaecodec.metrics import ms_ssim, psnr
-from vaecodec.scores import USUAL, usual_curve
-from vaecodec.search import HIGHEST, LOWEST, Curve, Window, search
+from vaecodec.rate_control.metrics import ms_ssim, psnr
+from vaecodec.rate_control.scores import USUAL, usual_curve
+from vaecodec.rate_control.search import HIGHEST, LOWEST, Curve, Window, search
 from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, check_alone, check_target, size_of
 
 SHARE = math.log(0.99)

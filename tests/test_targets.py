@@ -12,11 +12,11 @@ from pictures import generated_picture
 from PIL import Image, ImageFilter
 
 import vaecodec
-import vaecodec.encoding
-from vaecodec.metrics import ms_ssim, psnr
+import vaecodec.coding.encoder
 from vaecodec.picture import to_picture
-from vaecodec.reach import Reached
-from vaecodec.search import HIGHEST, LOWEST
+from vaecodec.rate_control.metrics import ms_ssim, psnr
+from vaecodec.rate_control.reach import Reached
+from vaecodec.rate_control.search import HIGHEST, LOWEST
 from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
 
 
@@ -96,7 +96,7 @@ def test_ms_ssim_is_met_and_hardly_exceeded(codec: vaecodec.Codec, pixels: np.nd
 
 def test_ssimulacra2_is_met(codec: vaecodec.Codec, pixels: np.ndarray) -> None:
     pytest.importorskip("ssimulacra2")
-    from vaecodec.metrics import ssimulacra2
+    from vaecodec.rate_control.metrics import ssimulacra2
 
     assert 60 <= ssimulacra2(pixels, codec.decode_array(codec.encode(pixels, target=Ssimulacra2(60)))) <= 60.6
 
@@ -206,7 +206,7 @@ def test_tiles_and_images_too_large_to_hold(
 ) -> None:
     """Latents are analysed, and streams decoded, anew."""
     held = reached(codec, pixels, Psnr(33))
-    monkeypatch.setattr(vaecodec.encoding, "HELD_PIXELS", 0)
+    monkeypatch.setattr(vaecodec.coding.encoder, "HELD_PIXELS", 0)
     tiled = vaecodec.Codec("fast", tile_log2=7, threads=2)
     for each, target in ((codec, Psnr(33)), (tiled, Psnr(33)), (tiled, Size(4000))):
         found = reached(each, pixels, target)

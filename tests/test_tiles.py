@@ -12,10 +12,10 @@ from pictures import generated_picture
 
 import vaecodec
 from vaecodec.bitstream.container import Streams, read_container, write_container
+from vaecodec.bitstream.grid import Rect, TileGrid, choose_tile
 from vaecodec.errors import FormatError, ImageError
-from vaecodec.files import Source
-from vaecodec.parallel import Workers
-from vaecodec.tiles import Rect, TileGrid, choose_tile
+from vaecodec.system.files import Source
+from vaecodec.system.parallel import Workers
 
 
 @pytest.fixture(scope="module")

@@ -25,19 +25,20 @@ from tiny import TINY, tiny_options  # noqa: E402
 
 import vaecodec  # noqa: E402
 from vaecodec.cli.main import group  # noqa: E402
-from vaecodec.model.distortion import distortion  # noqa: E402
-from vaecodec.model.vae import VAE  # noqa: E402
-from vaecodec.runtime.store import read_model  # noqa: E402
-from vaecodec.runtime.torch import load_vae  # noqa: E402
-from vaecodec.training.data import CropSampler, PictureStore, centre_crops, is_validation  # noqa: E402
+from vaecodec.model.file import read_model  # noqa: E402
+from vaecodec.nets.torch.backend import load_vae  # noqa: E402
+from vaecodec.nets.torch.distortion import distortion  # noqa: E402
+from vaecodec.nets.torch.vae import VAE  # noqa: E402
+from vaecodec.training.checkpoint import load_state  # noqa: E402
+from vaecodec.training.data.crops import CropSampler, centre_crops  # noqa: E402
+from vaecodec.training.data.pictures import PictureStore, is_validation  # noqa: E402
+from vaecodec.training.data.synthetic import altered_crop, synthetic_crop  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
 from vaecodec.training.guard import Guard  # noqa: E402
 from vaecodec.training.loop import Objective, Trainer  # noqa: E402
+from vaecodec.training.mixtures import count_symbols, fit_mixtures  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402
-from vaecodec.training.shapes import count_symbols, fit_mixtures  # noqa: E402
-from vaecodec.training.state import load_state  # noqa: E402
-from vaecodec.training.synthetic import altered_crop, synthetic_crop  # noqa: E402
 from vaecodec.training.validate import validate  # noqa: E402
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaecodec.config import ModelConfig
+from vaecodec.model.config import ModelConfig
 from vaecodec.training.options import TrainOptions
 
 TINY = ModelConfig(

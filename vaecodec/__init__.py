@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from vaecodec.codec import Codec
+    from vaecodec.coding.windows import Damage
     from vaecodec.inspection import inspect
     from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
     from vaecodec.types import ImageLike, SourceLike
-    from vaecodec.windows import Damage
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
 ]
 _LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
 _LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "Target", "TargetError"], "vaecodec.targets")
-_LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.windows"}
+_LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.coding.windows"}
 
 
 def __getattr__(name: str) -> Any:

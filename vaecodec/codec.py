@@ -15,28 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.batch import in_chunks, in_passes
 from vaecodec.bitstream.container import DROPPED, read_container
-from vaecodec.coding import decode_file, encode_file
-from vaecodec.decoding import Decoding, alike
-from vaecodec.effort import refinement_steps
-from vaecodec.encoding import Encoding, Tools
+from vaecodec.coding.batch import in_chunks, in_passes
+from vaecodec.coding.decoder import Decoding, alike
+from vaecodec.coding.effort import refinement_steps
+from vaecodec.coding.encoder import Encoding, Tools
+from vaecodec.coding.files import decode_file, encode_file
+from vaecodec.coding.prior import Integers
+from vaecodec.coding.session import Loaded
+from vaecodec.coding.tile import GroupCoder, Timing
+from vaecodec.coding.windows import Damage, Region
 from vaecodec.errors import BackendError, ImageError, VaecodecError
-from vaecodec.files import Source
-from vaecodec.group import GroupCoder, Timing
-from vaecodec.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
-from vaecodec.loaded import Loaded
-from vaecodec.parallel import Progress, Workers
+from vaecodec.model.defaults import DEFAULT_MODEL, tuned_model
+from vaecodec.model.file import ModelFile, check_model
+from vaecodec.model.rate import quality_units
+from vaecodec.nets import BACKENDS
 from vaecodec.picture import Picture, Saving, to_array, to_picture, to_pil, to_tensor
-from vaecodec.prior import Integers
-from vaecodec.promise import files, looked_at
-from vaecodec.rate import quality_units
-from vaecodec.reach import Reached, reach
-from vaecodec.runtime import BACKENDS
-from vaecodec.runtime.defaults import DEFAULT_MODEL, tuned_model
-from vaecodec.runtime.store import ModelFile, check_model
+from vaecodec.rate_control.promise import files, looked_at
+from vaecodec.rate_control.reach import Reached, reach
+from vaecodec.system.files import Source
+from vaecodec.system.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
+from vaecodec.system.parallel import Progress, Workers
 from vaecodec.targets import Target, check_alone
-from vaecodec.windows import Damage, Region
 
 if TYPE_CHECKING:
     import torch

@@ -15,22 +15,22 @@ from typing import Any
 
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
+from vaecodec.coding.scaling import decode_scaled
 from vaecodec.errors import explain
-from vaecodec.files import Source, input_limit
-from vaecodec.formats import can_write, missing_plugin, readable_suffixes
 from vaecodec.inspection import KEPT, kept_as
-from vaecodec.limits import TILE_LOG2
-from vaecodec.listing import Listing, list_folder
-from vaecodec.manifest import MANIFEST, Entry, Written, open_manifest
-from vaecodec.naming import SUFFIX, decoded_names, encoded_name, folded
-from vaecodec.output import Found, check_free, look_at, remove_partials, write_whole
+from vaecodec.model.defaults import tuned_model
+from vaecodec.model.file import load_model
 from vaecodec.picture import Picture, Saving, save_picture, to_picture
-from vaecodec.runtime.defaults import tuned_model
-from vaecodec.runtime.store import load_model
-from vaecodec.scaling import decode_scaled
-from vaecodec.scores import visible_psnr
-from vaecodec.signals import pass_on_stops
-from vaecodec.storage import is_url, local_path, place
+from vaecodec.picture.formats import can_write, missing_plugin, readable_suffixes
+from vaecodec.rate_control.scores import visible_psnr
+from vaecodec.system.files import Source, input_limit
+from vaecodec.system.limits import TILE_LOG2
+from vaecodec.system.listing import Listing, list_folder
+from vaecodec.system.manifest import MANIFEST, Entry, Written, open_manifest
+from vaecodec.system.naming import SUFFIX, decoded_names, encoded_name, folded
+from vaecodec.system.output import Found, check_free, look_at, remove_partials, write_whole
+from vaecodec.system.signals import pass_on_stops
+from vaecodec.system.storage import is_url, local_path, place
 from vaecodec.targets import Target
 
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
@@ -216,7 +216,7 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Generator[Entry, None
     if not workers:
         yield from map(Worker(task), jobs)
         return
-    from vaecodec.crew import DEATHS, Crew  # a command for one file does not need it
+    from vaecodec.system.crew import DEATHS, Crew  # a command for one file does not need it
 
     dead = f"{DEATHS} worker processes died on it (out of memory?)"
     yield from Crew[Job, Entry](workers, partial(Worker, task)).run(jobs, lambda job: _failure(job, dead))

@@ -22,13 +22,14 @@ from typing import IO, Any
 
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from vaecodec.bitstream.container import MAGIC, Container, inflate, read_container
+from vaecodec.bitstream.container import Container, inflate, read_container
 from vaecodec.codec import Codec
 from vaecodec.errors import VaecodecError
-from vaecodec.files import Source
 from vaecodec.picture import to_picture, to_pil
 from vaecodec.picture.metadata import EXIF_TAGS, exif_of, xmp_of
-from vaecodec.sections import METADATA
+from vaecodec.sections.payloads import METADATA
+from vaecodec.system.files import Source
+from vaecodec.system.naming import MAGIC
 from vaecodec.targets import check_alone
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"

@@ -9,22 +9,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 from vaecodec.bitstream.fields import Reader, varint
-from vaecodec.config import (
-    HYPER_STRIDE,
-    IDENTITY_BYTES,
-    MAX_CHANNELS,
-    PAD,
-    PATCH,
-    QUALITY_MAX,
-    QUALITY_MIN,
-    QUALITY_UNIT,
-)
+from vaecodec.bitstream.grid import TileGrid, counted_pixels
+from vaecodec.bitstream.spec import HYPER_STRIDE, IDENTITY_BYTES, PAD, PATCH, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
 from vaecodec.errors import FormatError
-from vaecodec.files import Source
-from vaecodec.limits import MAX_METADATA
-from vaecodec.tiles import TileGrid, counted_pixels
+from vaecodec.model.config import MAX_CHANNELS
+from vaecodec.system.files import Source
+from vaecodec.system.limits import MAX_METADATA
+from vaecodec.system.naming import MAGIC
 
-MAGIC = b"VAEC"
 IMAGES = (b"\x89PNG\r", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 """How files of images begin that somebody may take for one of ours."""
 VERSION = 2

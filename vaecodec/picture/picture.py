@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vaecodec.bitstream.grid import counted_pixels
 from vaecodec.errors import ImageError
 from vaecodec.picture.origin import JpegOrigin
-from vaecodec.tiles import counted_pixels
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""

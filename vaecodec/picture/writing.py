@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from vaecodec.errors import ImageError, missing_package
-from vaecodec.exif_block import ORIENTATION, ExifBlock
-from vaecodec.jpeg_file import density, with_metadata
+from vaecodec.picture.exif_block import ORIENTATION, ExifBlock
+from vaecodec.picture.jpeg_file import density, with_metadata
 from vaecodec.picture.metadata import dpi_of, resolution
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.picture import Picture

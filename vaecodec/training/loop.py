@@ -14,20 +14,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from vaecodec.config import PATCH, ModelConfig
-from vaecodec.model.vae import VAE
-from vaecodec.output import write_whole
-from vaecodec.training.data import CropSampler, PictureStore
+from vaecodec.bitstream.spec import PATCH
+from vaecodec.model.config import ModelConfig
+from vaecodec.nets.torch.vae import VAE
+from vaecodec.system.output import write_whole
+from vaecodec.training.checkpoint import load_state, save_state
+from vaecodec.training.data.crops import CropSampler
+from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.distributed import World
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.guard import Guard
-from vaecodec.training.linear import block_features, block_transform
 from vaecodec.training.loss import Loss, rate_distortion
 from vaecodec.training.options import TrainOptions
 from vaecodec.training.plot import plot_run
 from vaecodec.training.precision import bfloat16_pays
 from vaecodec.training.schedule import averaging, schedule
-from vaecodec.training.state import load_state, save_state
+from vaecodec.training.start.klt import block_features, block_transform
 from vaecodec.training.validate import Validation, to_batch, validate
 from vaecodec.training.work import Work, processor
 

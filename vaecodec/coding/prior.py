@@ -1,0 +1,135 @@
+"""The integer arithmetic between the nets of the prior: from their outputs to scale indices and means, and from
+decoded symbols to what the next context step sees. All of it in int64, the same on every machine.
+
+A slot is what one context step decodes: (N, M, h/2, w/2), where entry p * M/4 + k is channel 4k + g of quad position p,
+and g is the group that position p has in that step. N images of equal size go through all of it together.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.spec import (
+    BIAS_UNIT,
+    HYPER_LIMIT,
+    INDEX_UNIT,
+    LEVEL,
+    LEVELS_PER_UNIT,
+    MEAN_UNIT,
+    OCTAVE,
+    SCALES,
+    SCALES_PER_OCTAVE,
+    STEP_POSITION,
+    STEPS,
+    SYMBOL_UNIT,
+)
+from vaecodec.model.file import ModelFile
+from vaecodec.model.rate import GAIN_BITS, RatePosition, integer_gain
+from vaecodec.nets.interface import Float, Nets
+
+Integers = NDArray[np.int64]
+CodeStep = Callable[[int, Integers, NDArray[np.uint8]], NDArray[np.int32]]
+"""(step, means in 1/SYMBOL_UNIT symbol, scale indices), each (N, M, h/2, w/2) -> symbols of that shape."""
+
+
+def split_slots(y: NDArray) -> list[NDArray]:
+    """Latents (N, M, h, w), h and w even -> the four slots (N, M, h/2, w/2) in decoding order."""
+    n, m, h, w = y.shape
+    quads = y.reshape(n, m // 4, 4, h // 2, 2, w // 2, 2).transpose(4, 6, 0, 1, 2, 3, 5)
+    quads = quads.reshape(4, n, m // 4, 4, h // 2, w // 2)
+    slots = (np.stack([quads[p, :, :, p ^ first] for p in range(4)], 1) for first in STEP_POSITION)
+    return [slot.reshape(n, m, h // 2, w // 2) for slot in slots]
+
+
+def join_slots(slots: list[NDArray]) -> NDArray:
+    """Inverse of split_slots."""
+    n, m, h, w = slots[0].shape
+    quads = np.empty((4, n, m // 4, 4, h, w), slots[0].dtype)
+    for slot, first in zip(slots, STEP_POSITION, strict=True):
+        for p in range(4):
+            quads[p, :, :, p ^ first] = slot.reshape(n, 4, m // 4, h, w)[:, p]
+    return quads.reshape(2, 2, n, m // 4, 4, h, w).transpose(2, 3, 4, 5, 0, 6, 1).reshape(n, m, 2 * h, 2 * w)
+
+
+def _shift_round(values: Integers, bits: int) -> Integers:
+    """values / 2^bits, to the nearest integer, halves up."""
+    return (values + (1 << (bits - 1))) >> bits
+
+
+class Prior:
+    """The prior of a model at one rate, on some nets."""
+
+    def __init__(self, model: ModelFile, nets: Nets, rate: RatePosition) -> None:
+        tensors = model.tensors
+        self._nets, self.rate = nets, rate
+        self._gain = rate.interpolate(tensors["gain"])
+        self._hyper_gain = rate.interpolate(tensors["hyper_gain"])
+        self._hyper_bias = self._levels(rate.interpolate(tensors["prior.hyper_rate"]))
+        self._step_bias = [self._levels(rate.interpolate(table)) for table in tensors["prior.step_rate"]]
+        self._model = model
+        self.symbol_gain = np.exp2(self._gain / OCTAVE).astype(np.float32)[:, None, None]
+        """Symbols per normalised latent (M, 1, 1)."""
+        self.hyper_symbol_gain = np.exp2(self._hyper_gain / OCTAVE).astype(np.float32)[:, None, None]
+        """Hyper symbols per unit of z (Z, 1, 1)."""
+        groups = [[p ^ first for p in range(4)] for first in STEP_POSITION]
+        self._slot_gain = [np.concatenate([self._gain[g::4] for g in order])[:, None, None] for order in groups]
+
+    @functools.cached_property
+    def norm_gain(self) -> NDArray[np.float32]:
+        """Normalised latents per unit of y (M, 1, 1); for encoders, whose models have it."""
+        return np.exp2(self._model.tensors["norm"].astype(np.float64) / OCTAVE).astype(np.float32)[:, None, None]
+
+    @staticmethod
+    def _levels(bias: Integers) -> Float:
+        return bias.astype(np.float32) / BIAS_UNIT
+
+    def hyper_tables_index(self, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+        """Table of each hyper latent, broadcast to its shape (Z, p, q)."""
+        channels = np.arange(shape[0]) + self.rate.nearest * shape[0]
+        return np.broadcast_to(channels[:, None, None], shape)
+
+    def features(self, z: NDArray[np.int32], height: int, width: int) -> Float:
+        """Hyper symbols (N, Z, p, q) -> features (N, H, height, width) for the context steps."""
+        z = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT).astype(np.int64)
+        gain = integer_gain(-self._hyper_gain)[:, None, None]
+        u = np.clip(_shift_round(z * gain * LEVELS_PER_UNIT, GAIN_BITS), -LEVEL, LEVEL).astype(np.float32)
+        return self._nets.hyper_synthesis(u, self._hyper_bias)[..., :height, :width]
+
+    def code(self, features: Float, code_step: CodeStep) -> Integers:
+        """Run the four steps; `code_step` writes or reads the symbols of each.
+
+        Returns the quantised latents (N, M, h, w) in 1/SYMBOL_UNIT symbol.
+        """
+        decoded: list[Integers] = []
+        context: list[Float] = []
+        for step in range(STEPS):
+            mean, index = self._nets.context_step(step, features, context, self._step_bias[step])
+            gain = self._slot_gain[step]
+            mean = self._symbol_means(mean.astype(np.int64), gain)
+            index = self._scale_index(index.astype(np.int64), gain)
+            value = code_step(step, mean, index) * SYMBOL_UNIT + mean
+            decoded.append(value)
+            if step < STEPS - 1:
+                # SYMBOL_UNIT and LEVELS_PER_UNIT are equal and cancel.
+                levels = _shift_round(value * integer_gain(-gain), GAIN_BITS)
+                context.append(np.clip(levels, -LEVEL, LEVEL).astype(np.float32))
+        return join_slots(decoded)
+
+    @staticmethod
+    def _symbol_means(mean: Integers, gain: Integers) -> Integers:
+        """Emitted means -> means in 1/SYMBOL_UNIT symbol."""
+        return _shift_round(mean * integer_gain(gain) * SYMBOL_UNIT, GAIN_BITS + MEAN_UNIT.bit_length() - 1)
+
+    @staticmethod
+    def _scale_index(index: Integers, gain: Integers) -> NDArray[np.uint8]:
+        """Emitted indices (of normalised latents) -> indices of the symbols' scales."""
+        index = (index + gain * (SCALES_PER_OCTAVE * INDEX_UNIT // OCTAVE)) // INDEX_UNIT
+        return np.clip(index, 0, SCALES - 1).astype(np.uint8)
+
+    def dequantise(self, values: Integers) -> Float:
+        """Quantised latents (..., M, h, w) in 1/SYMBOL_UNIT symbol -> normalised latents v_hat."""
+        return values.astype(np.float32) / (SYMBOL_UNIT * self.symbol_gain)
