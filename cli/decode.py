@@ -44,7 +44,7 @@ class _ScaleType(click.ParamType):
     def convert(self, value: str | Fraction, param: click.Parameter | None, context: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):
             return value
-        from vaecodec.coding.scaling import parse_scale
+        from vaecodec.codec.scaling import parse_scale
 
         try:
             return parse_scale(value)
@@ -110,7 +110,7 @@ def decode(
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
-    from vaecodec.coding.scaling import decode_scaled
+    from vaecodec.codec.scaling import decode_scaled
     from vaecodec.coding.windows import Damage
     from vaecodec.folders import Task
     from vaecodec.picture import Saving, save_picture

@@ -24,7 +24,7 @@ from PIL import Image
 
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
-from vaecodec.coding.tile import GroupCoder
+from vaecodec.coding.tile import TileCoder
 from vaecodec.picture import save_image
 from vaecodec.system.files import Source
 
@@ -65,14 +65,14 @@ class Fuzzer:
         random = np.random.default_rng(seed)
         data = self.mutant(random)
         self._symbols = False
-        decode = GroupCoder.decode
+        decode = TileCoder.decode
 
-        def watched(coder: GroupCoder, *arguments: object) -> object:
+        def watched(coder: TileCoder, *arguments: object) -> object:
             self._symbols = True
             return decode(coder, *arguments)
 
         started = time.perf_counter()
-        with mock.patch.object(GroupCoder, "decode", watched):
+        with mock.patch.object(TileCoder, "decode", watched):
             try:
                 self.salvage_or_decode(random, data)
                 outcome = "decoded"

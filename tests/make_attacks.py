@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from make_golden import TINY
@@ -23,6 +22,8 @@ from PIL import Image
 import vaecodec
 from vaecodec.bitstream.container import Header, Section, Streams, deflate, read_container, write_container
 from vaecodec.bitstream.grid import TileGrid
+from vaecodec.coding.tile import TileCoder
+from vaecodec.nets import load_nets
 from vaecodec.sections.alpha import alpha_to_png
 from vaecodec.system.files import Source
 
@@ -157,15 +158,15 @@ def broken_alphas(alpha: bytes) -> Iterator[tuple[str, bytes]]:
 
 def escape_bomb(codec: vaecodec.Codec, head: Header) -> bytes:
     """Every symbol an escape of the largest value: valid, and as far outside of everything as can be."""
-    coder = codec._coder(codec.model, 10000, 1)
     sign = np.random.default_rng(0)
 
     def extreme(residual: np.ndarray, index: np.ndarray) -> np.ndarray:
         return np.where(index > 0, sign.choice([-32767, 32767], index.shape), 0).astype(np.int32)
 
     grid = TileGrid(head.width, head.height)
-    with mock.patch.object(type(codec.model), "quantiser", property(lambda _: extreme)):
-        streams, _ = coder.encode(np.full((1, codec.model.config.latents, *grid.bounds[2:]), 1e4, np.float32))
+    nets = load_nets(codec.model, None, None, 1)
+    coder = TileCoder(codec.model, nets, 10000, extreme)
+    streams, _ = coder.encode(np.full((1, codec.model.config.latents, *grid.bounds[2:]), 1e4, np.float32))
     return write_container(replace(head, quality=10000), streams, {})
 
 

@@ -54,7 +54,7 @@ def test_any_size(size: tuple[int, int], codec: vaecodec.Codec) -> None:
 
 def test_decoder_reproduces_the_encoders_latents(codec: vaecodec.Codec, picture: np.ndarray) -> None:
     for quality in (1, 2.5, 50, 99.99, 100):
-        coder = codec._coder(codec.model, round(quality * 100), 1)
+        coder = codec.session.coder(codec.model, round(quality * 100), 1, codec.session.workers)
         grid = TileGrid(130, 96)
         _, (values,) = coder.encode(analyse_tile(coder, grid, 0, picture[None]))
         assert np.array_equal(values, codec.decode_latents(codec.encode(picture, quality)))

@@ -14,7 +14,7 @@ from pictures import generated_picture
 from PIL import Image, ImageCms
 
 import vaecodec as library
-from vaecodec.coding.scaling import decode_scaled, parse_scale
+from vaecodec.codec.scaling import decode_scaled, parse_scale
 from vaecodec.errors import ImageError
 from vaecodec.picture import Saving, save_image
 

@@ -18,9 +18,11 @@ import vaecodec.pillow
 from vaecodec.bitstream.grid import Rect
 from vaecodec.bitstream.tables import TOTAL
 from vaecodec.cli.main import group
+from vaecodec.codec import shared_codec
 from vaecodec.coding.effort import refinement_steps
+from vaecodec.coding.quantise import Quantiser
 from vaecodec.coding.refine import Refiner, soft_round
-from vaecodec.coding.session import Loaded
+from vaecodec.coding.session import Session, Settings
 from vaecodec.errors import BackendError, VaecodecError
 from vaecodec.model.file import ModelFile, load_model
 from vaecodec.model.rate import RatePosition, quality_units
@@ -149,7 +151,8 @@ def test_soft_rounding_is_nearly_whole_when_cold_and_has_the_slope_it_says() -> 
 
 def test_bits_are_those_of_the_tables_and_of_escapes() -> None:
     model = load_model("fast")
-    refiner, packed = Refiner(model, OnnxNets(model)), model.latent_tables.packed
+    packed = model.latent_tables.packed
+    refiner = Refiner(model, OnnxNets(model), Quantiser(packed))
     for index in (1, 20, 63):
         radius, counts = int(packed.radius[index]), packed.table(index)
         symbols = np.array([-radius - 1, -radius, 0, 2, radius, radius + 1, 30000], np.int32)
@@ -187,9 +190,9 @@ def test_backends_agree_on_the_distortion_and_its_gradient(photograph: np.ndarra
 
 
 def test_encoding_and_decoding_share_one_codec(photograph: np.ndarray) -> None:
-    vaecodec._codec.cache_clear()
+    shared_codec.cache_clear()
     vaecodec.decode(vaecodec.encode(photograph[:64, :64]))
-    assert vaecodec._codec.cache_info().currsize == 1
+    assert shared_codec.cache_info().currsize == 1
 
 
 def test_a_model_says_what_it_was_trained_for(picture: np.ndarray) -> None:
@@ -200,10 +203,10 @@ def test_a_model_says_what_it_was_trained_for(picture: np.ndarray) -> None:
     config = load_model("eye").config
     assert dataclasses.replace(config, name="my-ms-ssim", trained_for="mse").metric == "mse"
     later = ModelFile(**vars(load_model("eye")) | {"config": dataclasses.replace(config, trained_for="taste")})
-    loaded = Loaded("eye", None, None)
+    loaded = Session(Settings("eye", effort=2))
     loaded.__dict__["model"] = later
     with pytest.raises(BackendError, match="refining for taste is unknown"):
-        loaded.refiner(1)
+        loaded.refiner()
 
 
 def test_the_eye_is_refined_by_its_own_loss(photograph: np.ndarray) -> None:

@@ -95,7 +95,7 @@ def test_repr_says_what_is_not_as_usual() -> None:
     assert repr(vaecodec.Codec(tune="psnr", threads=2, effort=3)) == "Codec(model='fast', threads=2, effort=3)"
     assert repr(vaecodec.Codec()).startswith("Codec(model='")
     codec = vaecodec.Codec(TINY, keep=False)
-    assert eval(repr(codec), {"Codec": vaecodec.Codec})._arguments["keep"] is False
+    assert eval(repr(codec), {"Codec": vaecodec.Codec}).session.settings.keep is False
     assert repr(pickle.loads(pickle.dumps(codec))) == repr(codec)
 
 

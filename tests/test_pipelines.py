@@ -67,7 +67,7 @@ def test_images_of_equal_size_go_through_the_nets_together(backend: str, monkeyp
     grays = [generated_picture(150, 90, seed)[:, :, 0] for seed in range(2)]
     checkerboard = (np.indices((64, 96)).sum(0) % 2 * 255).astype(np.uint8)
     images = [*PICTURES[:3], checkerboard, generated_picture(150, 90, 7), *grays, np.dstack([grays[0], grays[1]])]
-    kind = type(codec._coder(codec.model, 4000, 1)._nets)
+    kind = type(codec.session.coder(codec.model, 4000, 1, codec.session.workers)._nets)
     analysis, synthesis, seen = kind.analysis, kind.synthesis, []
 
     def watched(self: object, pixels: np.ndarray, *arguments: object) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms
 
 import vaecodec
 import vaecodec.pillow
-from vaecodec.coding.scaling import decode_scaled, parse_scale
+from vaecodec.codec.scaling import decode_scaled, parse_scale
 from vaecodec.errors import VaecodecError
 from vaecodec.folders import Task
 

@@ -5,7 +5,6 @@ What is heavy is imported when it is first used, so that the command can answer 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from pathlib import Path
@@ -63,9 +62,11 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_LAZY[name]), name)
 
 
-@functools.lru_cache(maxsize=4)
 def _codec(model: str | Path | None, tune: str | None, metadata: str) -> Codec:
-    return __getattr__("Codec")(model, tune=tune, metadata=metadata)
+    from vaecodec.codec import shared_codec
+    from vaecodec.coding.session import Settings
+
+    return shared_codec(Settings(model, tune=tune, metadata=metadata))
 
 
 def encode(

@@ -15,7 +15,7 @@ from typing import Any
 
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
-from vaecodec.coding.scaling import decode_scaled
+from vaecodec.codec.scaling import decode_scaled
 from vaecodec.errors import explain
 from vaecodec.inspection import KEPT, kept_as
 from vaecodec.model.defaults import tuned_model

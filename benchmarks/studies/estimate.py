@@ -22,8 +22,9 @@ from vaecodec.bitstream.coder import Decoder
 from vaecodec.bitstream.container import Streams, read_container
 from vaecodec.bitstream.spec import HYPER_LIMIT, SYMBOL_UNIT
 from vaecodec.bitstream.tables import TOTAL, PackedTables
+from vaecodec.codec import codec_over
 from vaecodec.coding.prior import Prior, split_slots
-from vaecodec.coding.quantise import Quantiser
+from vaecodec.coding.session import Session, Settings
 from vaecodec.model.rate import RatePosition, quality_units
 from vaecodec.nets.onnx.backend import OnnxNets
 from vaecodec.nets.torch.vae import VAE
@@ -63,13 +64,12 @@ def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate
     z = Decoder(streams_of(data).hyper).decode(tables, model.hyper_tables).reshape(shape)
     bits = hyper_bits(entropy, z, rate.nearest)
 
-    def count(step: int, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
-        nonlocal bits
-        symbols = (slots[step] - mean) // SYMBOL_UNIT
+    walk = prior.walk(prior.features(z[None], height, width))
+    for slot in slots:
+        mean, index = walk.predict()
+        symbols = (slot - mean) // SYMBOL_UNIT
         bits += latent_bits(model.latent_tables.packed, symbols, index)
-        return symbols
-
-    prior.code(prior.features(z[None], height, width), count)
+        walk.update(symbols)
     return bits / 8
 
 
@@ -92,8 +92,8 @@ def main() -> None:
     parser.add_argument("--model", help="name or path [default: the shipped one]")
     parser.add_argument("--qualities", default="1,25,50,75,100")
     arguments = parser.parse_args()
-    codec, plain = vaecodec.Codec(arguments.model), vaecodec.Codec(arguments.model)
-    vars(plain.model)["quantiser"] = Quantiser(plain.model.latent_tables.packed, strength=0)
+    codec = vaecodec.Codec(arguments.model)
+    plain = codec_over(Session(Settings(arguments.model), strength=0))
     vae, entropy = VAE(codec.model.config).eval(), EntropyModels(codec.model.config)
     warm_start(codec.model, vae, entropy)
     entropy.eval()

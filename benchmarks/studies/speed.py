@@ -22,7 +22,9 @@ import torch
 from compressai.zoo import bmshj2018_hyperprior, mbt2018_mean
 from PIL import Image
 
-import vaecodec
+from vaecodec.codec import codec_over
+from vaecodec.coding.clock import Stopwatch
+from vaecodec.coding.session import Session, Settings
 
 
 def seconds(action) -> float:
@@ -45,12 +47,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pixels = np.asarray(Image.open(arguments.image).convert("RGB"))
-    codec = vaecodec.Codec(threads=arguments.threads)
+    stopwatch = Stopwatch()
+    codec = codec_over(Session(Settings(threads=arguments.threads), clock=stopwatch))
     data = codec.encode(pixels, arguments.quality)
     others = {  # N = 128, M = 192
         "bmshj2018-hyperprior": bmshj2018_hyperprior(quality=5, pretrained=False).eval(),
         "mbt2018-mean": mbt2018_mean(quality=4, pretrained=False).eval(),
     }
+    stopwatch.seconds.clear()
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
     times: dict[str, list[float]] = {name: [] for name in ("encode", "decode")}
     entropy: dict[str, list[float]] = {"encode": [], "decode": []}
@@ -68,9 +72,9 @@ def main() -> None:
                     seconds(lambda other=other, coded=coded: other.decompress(coded["strings"], coded["shape"]))
                 )
             times["encode"].append(seconds(lambda: codec.encode(pixels, arguments.quality)))
-            entropy["encode"].append(codec.timing["entropy"])
+            entropy["encode"].append(stopwatch.seconds.pop("entropy"))
             times["decode"].append(seconds(lambda: codec.decode(data)))
-            entropy["decode"].append(codec.timing["entropy"])
+            entropy["decode"].append(stopwatch.seconds.pop("entropy"))
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "image.vaec"), Path(folder, "image.png")
         source.write_bytes(data)

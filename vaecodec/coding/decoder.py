@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.bitstream.container import DROPPED, Container, Section
+from vaecodec.bitstream.container import DROPPED, Container, Header, Section
 from vaecodec.coding.prior import Integers
-from vaecodec.coding.tile import GroupCoder
+from vaecodec.coding.session import Session
+from vaecodec.coding.tile import TileCoder
 from vaecodec.coding.windows import Damage, Region, pixel_area, synthesise
 from vaecodec.errors import FormatError
 from vaecodec.picture import Picture
@@ -23,13 +24,15 @@ EVERYTHING = (slice(None), slice(None))
 
 @dataclass(frozen=True)
 class Decoding:
-    """What a codec lends. coder: for the identity of a model, a quality in units and a number of groups; the rest as in
-    Codec."""
+    """workers: of the session, all cores or one."""
 
-    coder: Callable[[bytes, int, int], GroupCoder]
+    session: Session
     workers: Workers
-    max_metadata: int
-    metadata: str
+
+    def coder(self, header: Header) -> TileCoder:
+        """For the groups of a file; raises ModelError where its model is not here."""
+        model = self.session.model_for(header.model)
+        return self.session.coder(model, header.quality, len(header.grid), self.workers)
 
     def pictures(
         self,
@@ -39,6 +42,7 @@ class Decoding:
         progress: Progress | None = None,
     ) -> list[Picture]:
         """Files that are equal in `alike`, in one pass; if `damage` is given, one file, and what is lost is noted."""
+        settings = self.session.settings
         area = pixel_area(containers[0].header.width, containers[0].header.height, region)
         if containers[0].kept:
             images = [read_kept(container, container.kept)[area] for container in containers if container.kept]
@@ -47,16 +51,16 @@ class Decoding:
         pictures = []
         for container, rgb in zip(containers, images, strict=True):
             picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
-            for kind in (k for k in container.sections if k != container.kept and k not in DROPPED[self.metadata]):
+            for kind in (k for k in container.sections if k != container.kept and k not in DROPPED[settings.metadata]):
                 try:
-                    attach(picture, container, kind, area, self.max_metadata)
+                    attach(picture, container, kind, area, settings.max_metadata)
                 except FormatError:
                     if damage is None:
                         raise
                     damage.sections.append(kind.name.lower())
             if container.kept == Section.JPEG:
                 attach_jpeg(picture, container)
-                picture.exif = picture.exif if self.metadata == "all" else None
+                picture.exif = picture.exif if settings.metadata == "all" else None
             pictures.append(picture)
         return pictures
 
@@ -69,7 +73,7 @@ class Decoding:
     ) -> NDArray[np.uint8]:
         """RGB (N, H, W, 3)."""
         header = containers[0].header
-        coder = self.coder(header.model, header.quality, len(header.grid))
+        coder = self.coder(header)
 
         def decode_group(index: int) -> NDArray[np.float32] | None:
             try:
@@ -91,12 +95,12 @@ class Decoding:
 
     def preview(self, container: Container, progress: Progress | None = None) -> Picture:
         """An eighth of the size, without metadata."""
-        header, grid = container.header, container.header.grid
+        header, grid, settings = container.header, container.header.grid, self.session.settings
         if container.kept:
             (picture,) = self.pictures([container], progress=progress)
             alpha = None if picture.alpha is None else _eighth(picture.alpha)
             return Picture(_eighth(picture.rgb), alpha, header.gray)
-        coder = self.coder(header.model, header.quality, len(grid))
+        coder = self.coder(header)
         rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
         def decode_group(index: int) -> None:
@@ -108,9 +112,9 @@ class Decoding:
         area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
         picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
         if Section.OPAQUE in container.sections:
-            attach(picture, container, Section.OPAQUE, EVERYTHING, self.max_metadata)
+            attach(picture, container, Section.OPAQUE, EVERYTHING, settings.max_metadata)
         if Section.ALPHA in container.sections:
-            attach(picture, container, Section.ALPHA, EVERYTHING, self.max_metadata)
+            attach(picture, container, Section.ALPHA, EVERYTHING, settings.max_metadata)
             assert picture.alpha is not None
             picture.alpha = _eighth(picture.alpha)
         return picture
@@ -120,7 +124,7 @@ class Decoding:
         if container.kept:
             raise FormatError("the file keeps its pixels as they were: it has no latents")
         header, grid = container.header, container.header.grid
-        coder = self.coder(header.model, header.quality, len(grid))
+        coder = self.coder(header)
         values = np.empty((coder.model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
         def decode_group(index: int) -> None:
@@ -131,7 +135,7 @@ class Decoding:
         return values
 
 
-def _decode_group(coder: GroupCoder, containers: Sequence[Container], index: int) -> Integers:
+def _decode_group(coder: TileCoder, containers: Sequence[Container], index: int) -> Integers:
     """Quantised latents (N, M, h, w) of a group of each file; raises FormatError naming it if one is damaged or
     invalid."""
     tile = containers[0].header.grid.tiles[index]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vaecodec.bitstream.grid import Rect, TileGrid
 from vaecodec.bitstream.spec import PATCH
 from vaecodec.coding.refine import Refiner
-from vaecodec.coding.tile import GroupCoder, Refine
+from vaecodec.coding.tile import Refine, TileCoder
 from vaecodec.errors import VaecodecError
 from vaecodec.nets.interface import Float
 from vaecodec.system.limits import MAX_EFFORT, MIN_EFFORT
@@ -28,7 +28,7 @@ def refinement_steps(effort: int) -> int:
 
 def refine_tile(
     refiner: Refiner,
-    coder: GroupCoder,
+    coder: TileCoder,
     grid: TileGrid,
     index: int,
     rgb: NDArray[np.uint8],

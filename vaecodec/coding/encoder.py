@@ -1,5 +1,4 @@
-"""Pictures on their way into files: what does not depend on the rate is done once, so that several rates can be
-tried."""
+"""From pictures to files: what does not depend on the rate is done once, so that several rates can be tried."""
 
 from __future__ import annotations
 
@@ -11,11 +10,10 @@ from numpy.typing import NDArray
 
 from vaecodec.bitstream.container import Header, Streams, write_container
 from vaecodec.bitstream.grid import choose_tile
-from vaecodec.coding.effort import refine_tile
-from vaecodec.coding.refine import Refiner
-from vaecodec.coding.tile import GroupCoder
+from vaecodec.coding.effort import refine_tile, refinement_steps
+from vaecodec.coding.session import Session
+from vaecodec.coding.tile import TileCoder
 from vaecodec.coding.windows import analyse_tile, synthesise
-from vaecodec.model.file import ModelFile
 from vaecodec.nets.interface import Float
 from vaecodec.picture import Picture
 from vaecodec.picture.hidden import fill_hidden
@@ -33,30 +31,13 @@ HELD_PIXELS = 1 << 24
 """Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes a pixel."""
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What a codec lends. coder: for a quality in units and a number of groups; refiner: None without refinement, which
-    takes so many `steps`; the rest as in Codec."""
-
-    model: ModelFile
-    coder: Callable[[int, int], GroupCoder]
-    workers: Workers
-    refiner: Refiner | None
-    steps: int
-    tile_log2: int
-    max_metadata: int
-    metadata: str
-    keep: bool
-    keep_hidden: bool
-
-
 @dataclass
 class Coded:
     """Pictures at one rate: the streams of every tile of each; and, where it was asked for, what the tiles decode to:
     normalised latents (N, M, h, w)."""
 
     header: Header
-    coder: GroupCoder
+    coder: TileCoder
     groups: list[tuple[Streams, ...]]
     latents: list[Float] = field(default_factory=list)
 
@@ -64,15 +45,21 @@ class Coded:
 class Encoding:
     """Pictures of equal size, which go through the nets together."""
 
-    def __init__(self, pictures: Sequence[Picture], tools: Tools) -> None:
-        """Raises VaecodecError where the model cannot encode, or a picture has metadata that decoders would refuse."""
-        tools.model.require_encoder()
-        self.pictures, self._tools = pictures, tools
-        self._sections = [sections_of(picture, tools.max_metadata, tools.metadata) for picture in pictures]
+    def __init__(
+        self, pictures: Sequence[Picture], session: Session, workers: Workers, effort: int | None = None
+    ) -> None:
+        """workers: of the session, all cores or one; effort: None for that of the settings. Raises VaecodecError where
+        the model cannot encode, or a picture has metadata that decoders would refuse."""
+        session.model.require_encoder()
+        self.pictures, self._session, self._workers = pictures, session, workers
+        settings = self._settings = session.settings
+        self._refiner = session.refiner(effort)
+        self._steps = refinement_steps(settings.effort if effort is None else effort)
+        self._sections = [sections_of(picture, settings.max_metadata, settings.metadata) for picture in pictures]
         width, height = pictures[0].width, pictures[0].height
-        tile = choose_tile(width, height, tools.tile_log2)
-        self._header = Header(width, height, 0, tools.model.identity, tile_log2=tile)
-        coded = [p.rgb if tools.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
+        tile = choose_tile(width, height, settings.tile_log2)
+        self._header = Header(width, height, 0, session.model.identity, tile_log2=tile)
+        coded = [p.rgb if settings.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
         self.rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
         """What is coded, (N, H, W, 3): smooth colours where nobody sees any."""
         self._analysis: tuple[int, dict[int, Float]] = (0, {})
@@ -80,11 +67,11 @@ class Encoding:
     @property
     def model(self) -> bytes:
         """The identity of the model that codes the pictures."""
-        return self._tools.model.identity
+        return self._session.model.identity
 
     @property
     def refines(self) -> bool:
-        return self._tools.refiner is not None
+        return self._refiner is not None
 
     def code(
         self,
@@ -96,9 +83,10 @@ class Encoding:
     ) -> Coded:
         """The pictures at a quality. again: other qualities follow, and what this one decodes to is wanted; refined:
         with what refinement the codec is set to; shared: how far away the quality of an analysis may be."""
-        tools, header = self._tools, replace(self._header, quality=units)
-        grid, coder = header.grid, tools.coder(units, len(header.grid))
-        refiner = tools.refiner if refined else None
+        header = replace(self._header, quality=units)
+        grid = header.grid
+        coder = self._session.coder(self._session.model, units, len(grid), self._workers)
+        refiner = self._refiner if refined else None
         # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
         inner = progress if len(grid) == 1 else None
         hold = again and SMALL_PIXELS < header.width * header.height <= HELD_PIXELS
@@ -110,11 +98,11 @@ class Encoding:
             v = analysed[tile] if tile in analysed else analyse_tile(coder, grid, tile, self.rgb)
             if hold:
                 analysed[tile] = v
-            refine = refine_tile(refiner, coder, grid, tile, self.rgb, tools.steps, inner) if refiner else None
+            refine = refine_tile(refiner, coder, grid, tile, self.rgb, self._steps, inner) if refiner else None
             streams, values = coder.encode(v, refine)
             return streams, coder.prior.dequantise(values) if hold else None
 
-        tiles = list(tools.workers.map(encode_tile, range(len(grid)), progress))
+        tiles = list(self._workers.map(encode_tile, range(len(grid)), progress))
         groups = list(zip(*(streams for streams, _ in tiles), strict=True))
         return Coded(header, coder, groups, [latents for _, latents in tiles if latents is not None])
 
@@ -129,7 +117,7 @@ class Encoding:
             return coder.prior.dequantise(coder.decode([groups[group]], tile.height, tile.width))
 
         area = slice(0, coded.header.height), slice(0, coded.header.width)
-        return synthesise(coder, 1, grid, area, decode_group, self._tools.workers)[0][0]
+        return synthesise(coder, 1, grid, area, decode_group, self._workers)[0][0]
 
     def plain(self, coded: Coded, index: int = 0) -> bytes:
         """A picture as a file with latents."""
@@ -138,13 +126,13 @@ class Encoding:
 
     def kept(self, latent_bytes: int, index: int = 0) -> Kept | None:
         """What stands for latents of so many bytes; None where nothing takes fewer, or the codec is not to keep it."""
-        tools = self._tools
-        return keep_if_smaller(self.pictures[index], latent_bytes, tools.keep_hidden) if tools.keep else None
+        settings = self._settings
+        return keep_if_smaller(self.pictures[index], latent_bytes, settings.keep_hidden) if settings.keep else None
 
     @property
     def keeps(self) -> bool:
         """Whether other forms than latents are allowed."""
-        return self._tools.keep
+        return self._settings.keep
 
     def with_kept(self, kept: Kept, units: int, index: int = 0) -> bytes:
         """A picture as a file that has it in a section; units: the quality that the header names."""

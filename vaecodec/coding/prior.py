@@ -8,7 +8,6 @@ and g is the group that position p has in that step. N images of equal size go t
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,6 @@ from vaecodec.model.rate import GAIN_BITS, RatePosition, integer_gain
 from vaecodec.nets.interface import Float, Nets
 
 Integers = NDArray[np.int64]
-CodeStep = Callable[[int, Integers, NDArray[np.uint8]], NDArray[np.int32]]
-"""(step, means in 1/SYMBOL_UNIT symbol, scale indices), each (N, M, h/2, w/2) -> symbols of that shape."""
 
 
 def split_slots(y: NDArray) -> list[NDArray]:
@@ -99,25 +96,21 @@ class Prior:
         u = np.clip(_shift_round(z * gain * LEVELS_PER_UNIT, GAIN_BITS), -LEVEL, LEVEL).astype(np.float32)
         return self._nets.hyper_synthesis(u, self._hyper_bias)[..., :height, :width]
 
-    def code(self, features: Float, code_step: CodeStep) -> Integers:
-        """Run the four steps; `code_step` writes or reads the symbols of each.
+    def walk(self, features: Float) -> Walk:
+        """From features (N, H, h, w) through the latents (N, M, h, w), h and w even."""
+        return Walk(self, features)
 
-        Returns the quantised latents (N, M, h, w) in 1/SYMBOL_UNIT symbol.
-        """
-        decoded: list[Integers] = []
-        context: list[Float] = []
-        for step in range(STEPS):
-            mean, index = self._nets.context_step(step, features, context, self._step_bias[step])
-            gain = self._slot_gain[step]
-            mean = self._symbol_means(mean.astype(np.int64), gain)
-            index = self._scale_index(index.astype(np.int64), gain)
-            value = code_step(step, mean, index) * SYMBOL_UNIT + mean
-            decoded.append(value)
-            if step < STEPS - 1:
-                # SYMBOL_UNIT and LEVELS_PER_UNIT are equal and cancel.
-                levels = _shift_round(value * integer_gain(-gain), GAIN_BITS)
-                context.append(np.clip(levels, -LEVEL, LEVEL).astype(np.float32))
-        return join_slots(decoded)
+    def predict(self, step: int, features: Float, context: list[Float]) -> tuple[Integers, NDArray[np.uint8]]:
+        """Means in 1/SYMBOL_UNIT symbol and scale indices of a slot, both (N, M, h/2, w/2)."""
+        mean, index = self._nets.context_step(step, features, context, self._step_bias[step])
+        gain = self._slot_gain[step]
+        return self._symbol_means(mean.astype(np.int64), gain), self._scale_index(index.astype(np.int64), gain)
+
+    def levels(self, step: int, values: Integers) -> Float:
+        """Latents of a slot in 1/SYMBOL_UNIT symbol -> what later steps see of them."""
+        # SYMBOL_UNIT and LEVELS_PER_UNIT are equal and cancel.
+        levels = _shift_round(values * integer_gain(-self._slot_gain[step]), GAIN_BITS)
+        return np.clip(levels, -LEVEL, LEVEL).astype(np.float32)
 
     @staticmethod
     def _symbol_means(mean: Integers, gain: Integers) -> Integers:
@@ -133,3 +126,30 @@ class Prior:
     def dequantise(self, values: Integers) -> Float:
         """Quantised latents (..., M, h, w) in 1/SYMBOL_UNIT symbol -> normalised latents v_hat."""
         return values.astype(np.float32) / (SYMBOL_UNIT * self.symbol_gain)
+
+
+class Walk:
+    """The way through the latents of N images, slot by slot: `predict`, then `update` with what was coded, STEPS times;
+    then `values`."""
+
+    def __init__(self, prior: Prior, features: Float) -> None:
+        self._prior, self._features = prior, features
+        self._mean: Integers | None = None
+        self._slots: list[Integers] = []
+        self._context: list[Float] = []
+
+    def predict(self) -> tuple[Integers, NDArray[np.uint8]]:
+        """Means in 1/SYMBOL_UNIT symbol and scale indices of the next slot, both (N, M, h/2, w/2)."""
+        self._mean, index = self._prior.predict(len(self._slots), self._features, self._context)
+        return self._mean, index
+
+    def update(self, symbols: NDArray[np.int32]) -> None:
+        """What was coded of the slot that was predicted, (N, M, h/2, w/2)."""
+        values = symbols * SYMBOL_UNIT + self._mean
+        if len(self._slots) < STEPS - 1:
+            self._context.append(self._prior.levels(len(self._slots), values))
+        self._slots.append(values)
+
+    def values(self) -> Integers:
+        """The quantised latents (N, M, h, w) in 1/SYMBOL_UNIT symbol."""
+        return join_slots(self._slots)

@@ -21,7 +21,8 @@ from vaecodec.bitstream.coder import VALUE_LIMIT
 from vaecodec.bitstream.grid import Rect
 from vaecodec.bitstream.spec import SYMBOL_UNIT
 from vaecodec.bitstream.tables import TOTAL
-from vaecodec.coding.prior import Integers, Prior, join_slots, split_slots
+from vaecodec.coding.prior import Prior, join_slots, split_slots
+from vaecodec.coding.quantise import Quantiser
 from vaecodec.model.config import MS_SSIM_MIN_SIZE
 from vaecodec.model.file import ModelFile
 from vaecodec.nets.interface import Float, Nets
@@ -67,8 +68,8 @@ class _Adam:
 class Refiner:
     """Refines latents with the nets of a model. Callers hold `lock`: each call takes all cores and much memory."""
 
-    def __init__(self, model: ModelFile, nets: Nets) -> None:
-        self._config, self._quantise, self._nets = model.config, model.quantiser, nets
+    def __init__(self, model: ModelFile, nets: Nets, quantise: Quantiser) -> None:
+        self._config, self._quantise, self._nets = model.config, quantise, nets
         packed = model.latent_tables.packed
         self._bits = -np.log2(packed.counts / np.float64(TOTAL)).astype(np.float32)
         self._bits[packed.starts[1:] - 1] += math.log2(2 * VALUE_LIMIT + 1)  # the value that follows an escape
@@ -140,12 +141,11 @@ class Refiner:
 
     def _quantised(self, prior: Prior, features: Float, y: Float) -> tuple[Float, NDArray[np.uint8], Float]:
         """Latents in symbols -> means, scale indices, and what the codec would make of them, all (N, M, h, w)."""
-        targets, means, indices = split_slots(y), [], []
-
-        def code_step(step: int, mean: Integers, index: NDArray[np.uint8]) -> NDArray[np.int32]:
+        walk, means, indices = prior.walk(features), [], []
+        for target in split_slots(y):
+            mean, index = walk.predict()
             means.append(mean.astype(np.float32) / SYMBOL_UNIT)
             indices.append(index)
-            return self._quantise(targets[step] - means[step], index)
-
-        y_hat = prior.code(features, code_step).astype(np.float32) / SYMBOL_UNIT
+            walk.update(self._quantise(target - means[-1], index))
+        y_hat = walk.values().astype(np.float32) / SYMBOL_UNIT
         return join_slots(means), join_slots(indices), y_hat

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vaecodec.bitstream.grid import Rect, TileGrid
 from vaecodec.bitstream.spec import PATCH
-from vaecodec.coding.tile import GroupCoder
+from vaecodec.coding.tile import TileCoder
 from vaecodec.errors import ImageError
 from vaecodec.nets.interface import Float
 from vaecodec.system.parallel import Workers
@@ -49,7 +49,7 @@ def pixel_area(image_width: int, image_height: int, region: Region | None) -> tu
     return slice(y, y + height), slice(x, x + width)
 
 
-def analyse_tile(coder: GroupCoder, grid: TileGrid, index: int, rgb: NDArray[np.uint8]) -> Float:
+def analyse_tile(coder: TileCoder, grid: TileGrid, index: int, rgb: NDArray[np.uint8]) -> Float:
     """Normalised latents (N, M, h, w) of a tile of the pictures (N, H, W, 3)."""
     tile = grid.tiles[index]
     around = tile.grown(coder.model.config.analysis_halo).clipped(grid.bounds)
@@ -62,7 +62,7 @@ def analyse_tile(coder: GroupCoder, grid: TileGrid, index: int, rgb: NDArray[np.
 
 
 def synthesise(
-    coder: GroupCoder,
+    coder: TileCoder,
     count: int,
     grid: TileGrid,
     area: tuple[slice, slice],

@@ -22,7 +22,6 @@ from safetensors.numpy import save as save_safetensors
 from vaecodec.bitstream.coder import SymbolTables
 from vaecodec.bitstream.spec import BIAS_UNIT, IDENTITY_BYTES, INDEX_PER_UNIT, INDEX_UNIT, LEVELS_PER_UNIT, MEAN_UNIT
 from vaecodec.bitstream.tables import PackedTables
-from vaecodec.coding.quantise import Quantiser
 from vaecodec.errors import ModelError
 from vaecodec.model.config import ModelConfig
 from vaecodec.model.defaults import DEFAULT_MODEL, default_quality
@@ -74,9 +73,9 @@ class ModelFile:
         scale = np.ldexp(np.float32(1), -self.tensors[f"{name}.shift"].astype(np.int32))
         if name.endswith(".out"):
             units = (MEAN_UNIT / LEVELS_PER_UNIT, INDEX_PER_UNIT * INDEX_UNIT / LEVELS_PER_UNIT)
-            out_scale = np.repeat(np.float32(units), self.config.latents)
+            out_scale = np.repeat(np.asarray(units, np.float32), self.config.latents)
         else:
-            out_scale = np.float32(1)
+            out_scale = np.ones(1, np.float32)
         weight = self.float_tensor(f"{name}.weight") * (scale * out_scale)[:, None, None, None]
         return weight, self.float_tensor(f"{name}.bias") / BIAS_UNIT * out_scale
 
@@ -84,11 +83,6 @@ class ModelFile:
     def latent_tables(self) -> SymbolTables:
         """One table for each scale index."""
         return SymbolTables(PackedTables(self.tensors["tables.latent.counts"], self.tensors["tables.latent.radius"]))
-
-    @cached_property
-    def quantiser(self) -> Quantiser:
-        """How the encoder rounds latents."""
-        return Quantiser(self.latent_tables.packed)
 
     @cached_property
     def hyper_tables(self) -> SymbolTables:

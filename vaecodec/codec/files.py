@@ -14,7 +14,8 @@ from vaecodec.system.output import check_output, write_whole
 from vaecodec.targets import Target, check_alone
 
 if TYPE_CHECKING:
-    from vaecodec.codec import Codec
+    from vaecodec.codec.decoding import Decodes
+    from vaecodec.codec.encoding import Encodes
     from vaecodec.coding.windows import Region
     from vaecodec.types import SourceLike
 
@@ -22,7 +23,7 @@ Output = str | os.PathLike[str]
 
 
 def encode_file(
-    codec: Codec,
+    codec: Encodes,
     source: SourceLike,
     output: Output,
     quality: float | None,
@@ -45,7 +46,7 @@ def encode_file(
 
 
 def decode_file(
-    codec: Codec, source: SourceLike, output: Output, region: Region | None, saving: Saving, overwrite: bool
+    codec: Decodes, source: SourceLike, output: Output, region: Region | None, saving: Saving, overwrite: bool
 ) -> list[str]:
     """See Codec.decode_file."""
     suffix = Path(output).suffix.lower()

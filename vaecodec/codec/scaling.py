@@ -52,8 +52,8 @@ def decode_scaled(
             header = container.header
             picture = _resized(picture, *(max(1, round(side * factor)) for side in (header.width, header.height)))
         for kind, _ in METADATA:
-            if kind in container.sections and kind not in DROPPED[codec.metadata]:
-                attach(picture, container, kind, EVERYTHING, codec.max_metadata)
+            if kind in container.sections and kind not in DROPPED[codec.session.settings.metadata]:
+                attach(picture, container, kind, EVERYTHING, codec.session.settings.max_metadata)
         return picture
 
 
