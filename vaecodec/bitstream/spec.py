@@ -60,3 +60,8 @@ IDENTITY_BYTES = 4
 QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""
 QUALITY_MIN, QUALITY_MAX = 1, 100
+
+
+def step_groups(step: int) -> list[int]:
+    """The channel group that each quad position has in a step."""
+    return [position ^ STEP_POSITION[step] for position in range(STEPS)]

@@ -22,9 +22,9 @@ from vaecodec.bitstream.spec import (
     OCTAVE,
     SCALES,
     SCALES_PER_OCTAVE,
-    STEP_POSITION,
     STEPS,
     SYMBOL_UNIT,
+    step_groups,
 )
 from vaecodec.model.file import ModelFile
 from vaecodec.model.rate import GAIN_BITS, RatePosition, integer_gain
@@ -38,7 +38,7 @@ def split_slots(y: NDArray) -> list[NDArray]:
     n, m, h, w = y.shape
     quads = y.reshape(n, m // 4, 4, h // 2, 2, w // 2, 2).transpose(4, 6, 0, 1, 2, 3, 5)
     quads = quads.reshape(4, n, m // 4, 4, h // 2, w // 2)
-    slots = (np.stack([quads[p, :, :, p ^ first] for p in range(4)], 1) for first in STEP_POSITION)
+    slots = (np.stack([quads[p, :, :, g] for p, g in enumerate(step_groups(step))], 1) for step in range(STEPS))
     return [slot.reshape(n, m, h // 2, w // 2) for slot in slots]
 
 
@@ -46,9 +46,9 @@ def join_slots(slots: list[NDArray]) -> NDArray:
     """Inverse of split_slots."""
     n, m, h, w = slots[0].shape
     quads = np.empty((4, n, m // 4, 4, h, w), slots[0].dtype)
-    for slot, first in zip(slots, STEP_POSITION, strict=True):
-        for p in range(4):
-            quads[p, :, :, p ^ first] = slot.reshape(n, 4, m // 4, h, w)[:, p]
+    for step, slot in enumerate(slots):
+        for p, group in enumerate(step_groups(step)):
+            quads[p, :, :, group] = slot.reshape(n, 4, m // 4, h, w)[:, p]
     return quads.reshape(2, 2, n, m // 4, 4, h, w).transpose(2, 3, 4, 5, 0, 6, 1).reshape(n, m, 2 * h, 2 * w)
 
 
@@ -72,8 +72,8 @@ class Prior:
         """Symbols per normalised latent (M, 1, 1)."""
         self.hyper_symbol_gain = np.exp2(self._hyper_gain / OCTAVE).astype(np.float32)[:, None, None]
         """Hyper symbols per unit of z (Z, 1, 1)."""
-        groups = [[p ^ first for p in range(4)] for first in STEP_POSITION]
-        self._slot_gain = [np.concatenate([self._gain[g::4] for g in order])[:, None, None] for order in groups]
+        orders = map(step_groups, range(STEPS))
+        self._slot_gain = [np.concatenate([self._gain[g::4] for g in order])[:, None, None] for order in orders]
 
     @functools.cached_property
     def norm_gain(self) -> NDArray[np.float32]:

@@ -90,21 +90,6 @@ class ModelConfig:
         """Latent positions around a rectangle of pixels that the synthesis needs."""
         return -(-self.decoder_blocks // 2)
 
-    @property
-    def kmac_per_pixel(self) -> dict[str, float]:
-        """Multiply-accumulates in thousands per pixel of what encoding and decoding run."""
-        c, m = self.channels, self.latents
-        ends, block = (192 * c + c * m + self.shortcut * 192 * m) / 64, ((2 + 2 * self.expansion) * c * c + 9 * c) / 64
-        h, k = self.hyper_channels, self.context_channels
-        hyper = (2 * m * h + h * h + (9 * h + 4 * h * h) / 4 + (9 * h + h * self.hyper_latents) / 16) / 256
-        upward = (h * self.hyper_latents + 9 * h + 4 * h * h) / 16 + (9 * h + 4 * h * h) / 4 + 9 * h + h * h
-        step = h * k + self.context_blocks * (k * k + 9 * k) + k * m // 2
-        prior = (upward + STEPS * step + 3 * m * k) / 256
-        return {
-            "encode": round((ends + self.encoder_blocks * block + hyper + prior) / 1000, 2),
-            "decode": round((ends + self.decoder_blocks * block + prior) / 1000, 2),
-        }
-
     def to_json(self) -> str:
         values = dataclasses.asdict(self)
         if not self.trained_for:

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import SymbolTables
-from vaecodec.bitstream.spec import BIAS_UNIT, IDENTITY_BYTES, INDEX_PER_UNIT, INDEX_UNIT, LEVELS_PER_UNIT, MEAN_UNIT
+from vaecodec.bitstream.spec import BIAS_UNIT, IDENTITY_BYTES
 from vaecodec.bitstream.tables import PackedTables
 from vaecodec.errors import ModelError
 from vaecodec.model.config import ModelConfig
 from vaecodec.model.defaults import DEFAULT_MODEL, default_quality
-from vaecodec.model.layers import ENCODER
+from vaecodec.model.layers import ENCODER, output_units
 from vaecodec.model.reading import FORMAT, read_raw, require_file
 from vaecodec.model.shipped import EARLIER, EARLIER_FOLDER, SUFFIX, check_name, model_folder, name_of, shipped
 
@@ -71,11 +71,7 @@ class ModelFile:
     def exact_layer(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (O, I, k, k) and bias (O,) of an integer layer in output levels (or output units of a last layer)."""
         scale = np.ldexp(np.float32(1), -self.tensors[f"{name}.shift"].astype(np.int32))
-        if name.endswith(".out"):
-            units = (MEAN_UNIT / LEVELS_PER_UNIT, INDEX_PER_UNIT * INDEX_UNIT / LEVELS_PER_UNIT)
-            out_scale = np.repeat(np.asarray(units, np.float32), self.config.latents)
-        else:
-            out_scale = np.ones(1, np.float32)
+        out_scale = output_units(self.config) if name.endswith(".out") else np.ones(1, np.float32)
         weight = self.float_tensor(f"{name}.weight") * (scale * out_scale)[:, None, None, None]
         return weight, self.float_tensor(f"{name}.bias") / BIAS_UNIT * out_scale
 

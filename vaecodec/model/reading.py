@@ -16,16 +16,12 @@ from vaecodec.bitstream.spec import (
     BIAS_UNIT,
     EXACT_BOUND,
     HYPER_LIMIT,
-    INDEX_PER_UNIT,
-    INDEX_UNIT,
     LEVEL,
-    LEVELS_PER_UNIT,
-    MEAN_UNIT,
 )
 from vaecodec.bitstream.tables import PackedTables
 from vaecodec.errors import ModelError
 from vaecodec.model.config import ModelConfig
-from vaecodec.model.layers import exact_layers, expected_tensors
+from vaecodec.model.layers import exact_layers, expected_tensors, output_units
 from vaecodec.model.rate import MAX_LOG2
 from vaecodec.system.files import Source
 from vaecodec.system.signals import pass_on_stops
@@ -191,8 +187,7 @@ def bound_ratios(config: ModelConfig, tensors: dict[str, np.ndarray]) -> dict[st
         # Units of the sums: of the products, of biases, and of the 1/2 that rounds in the units of the outputs.
         unit = np.maximum(np.exp2(shift), BIAS_UNIT)
         if name.endswith(".out"):
-            outputs = (MEAN_UNIT / LEVELS_PER_UNIT, INDEX_PER_UNIT * INDEX_UNIT / LEVELS_PER_UNIT)
-            unit = np.maximum(unit, 2 * np.repeat(outputs, config.latents))
+            unit = np.maximum(unit, 2 * output_units(config))
         products = np.abs(weight, dtype=np.int16).sum((1, 2, 3), dtype=np.int64) * LEVEL * np.exp2(-shift)
         ratios[name] = float(((products + bias + rate) * unit).max()) / EXACT_BOUND
     return ratios

@@ -10,11 +10,11 @@ import torch
 from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import check_tables
-from vaecodec.bitstream.spec import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE, SCALES
+from vaecodec.bitstream.spec import HYPER_LIMIT, SCALES
 from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables
 from vaecodec.errors import ModelError
 from vaecodec.model.file import ModelFile
-from vaecodec.model.layers import expected_tensors
+from vaecodec.model.layers import EXACT_BIAS_UNIT, PARAMETER_UNITS, expected_tensors
 from vaecodec.nets.torch.exact import ExactConv, quantise_weight
 from vaecodec.nets.torch.vae import VAE
 from vaecodec.system.output import write_whole
@@ -39,11 +39,9 @@ def _exact_tensors(vae: VAE) -> dict[str, np.ndarray]:
             weight, shift = quantise_weight(module.weight.detach().cpu())
             tensors[f"{name}.weight"] = weight.numpy().astype(np.int8)
             tensors[f"{name}.shift"] = shift.numpy().astype(np.uint8)
-            tensors[f"{name}.bias"] = _integers(module.bias, BIAS_UNIT * LEVELS_PER_UNIT, f"{name}.bias")
-    for name in ("hyper_rate", "step_rate"):
-        tensors[f"prior.{name}"] = _integers(getattr(vae.prior, name), BIAS_UNIT * LEVELS_PER_UNIT, name)
-    for name in ("norm", "gain", "hyper_gain"):
-        tensors[name] = _integers(getattr(vae, name), OCTAVE, name)
+            tensors[f"{name}.bias"] = _integers(module.bias, EXACT_BIAS_UNIT, f"{name}.bias")
+    for name, unit in PARAMETER_UNITS.items():
+        tensors[name] = _integers(vae.get_parameter(name), unit, name)
     return tensors
 
 

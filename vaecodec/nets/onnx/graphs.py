@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vaecodec.bitstream.spec import INDEX_LIMIT, LEAK, LEVEL, MEAN_LIMIT, PATCH, RESIDUAL, STEP_POSITION
+from vaecodec.bitstream.spec import INDEX_LIMIT, LEAK, LEVEL, MEAN_LIMIT, PATCH, RESIDUAL, step_groups
 from vaecodec.model.file import ModelFile
 from vaecodec.nets.onnx.protobuf import UINT8, Graph
 
@@ -145,11 +145,6 @@ def hyper_synthesis(model: ModelFile) -> bytes:
     return g.serialize()
 
 
-def step_groups(step: int) -> list[int]:
-    """The channel group that each quad position has in a step."""
-    return [p ^ STEP_POSITION[step] for p in range(4)]
-
-
 def context_step(model: ModelFile, step: int) -> bytes:
     """features (n, H, h, w), bias (1, K, 1, 1), context (n, 2 * step * M, h/2, w/2) in the order quad position,
     value or magnitude, slot, channel (absent in step 0) -> mean, index (n, M, h/2, w/2)."""
@@ -165,7 +160,7 @@ def context_step(model: ModelFile, step: int) -> bytes:
         latent = weight[:, width:]
         at_position = [
             np.concatenate(
-                [latent[:, part + (p ^ first) : part + m : 4] for part in (0, m) for first in STEP_POSITION[:step]], 1
+                [latent[:, part + step_groups(s)[p] : part + m : 4] for part in (0, m) for s in range(step)], 1
             )
             for p in range(4)
         ]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaecodec.bitstream.grid import Rect
-from vaecodec.bitstream.spec import BIAS_UNIT, LEVELS_PER_UNIT, OCTAVE
 from vaecodec.errors import BackendError
 from vaecodec.model.file import ModelFile
+from vaecodec.model.layers import EXACT_BIAS_UNIT, PARAMETER_UNITS
 from vaecodec.model.rate import RatePosition
 from vaecodec.nets.check import check_exact
 from vaecodec.nets.interface import Float
@@ -27,15 +27,13 @@ def load_vae(model: ModelFile) -> VAE:
         if isinstance(module, ExactConv) and f"{name}.weight" in model.tensors:
             weight, shift = model.tensors[f"{name}.weight"], model.tensors[f"{name}.shift"].astype(np.int32)
             module.weight.copy_(torch.from_numpy(np.ldexp(weight.astype(np.float32), -shift[:, None, None, None])))
-            bias = model.float_tensor(f"{name}.bias") / (BIAS_UNIT * LEVELS_PER_UNIT)
+            bias = model.float_tensor(f"{name}.bias") / EXACT_BIAS_UNIT
             module.bias.copy_(torch.from_numpy(bias))
-    units = {"prior.hyper_rate": BIAS_UNIT * LEVELS_PER_UNIT, "prior.step_rate": BIAS_UNIT * LEVELS_PER_UNIT}
-    units |= {"norm": OCTAVE, "gain": OCTAVE, "hyper_gain": OCTAVE}
     exact = {f"{n}." for n, m in vae.named_modules() if isinstance(m, ExactConv)}
     for name, parameter in vae.named_parameters():
         # A slim model has no tensors for what only encoders run.
         if name.rpartition(".")[0] + "." not in exact and name in model.tensors:
-            parameter.copy_(torch.from_numpy(model.float_tensor(name) / units.get(name, 1)))
+            parameter.copy_(torch.from_numpy(model.float_tensor(name) / PARAMETER_UNITS.get(name, 1)))
     return vae.eval().to(memory_format=torch.channels_last)
 
 

@@ -22,6 +22,7 @@ from vaecodec.bitstream.spec import (
     MEAN_UNIT,
     STEP_POSITION,
     STEPS,
+    step_groups,
 )
 from vaecodec.model.config import ModelConfig
 from vaecodec.nets.torch.blocks import depth_to_space, interpolate_anchors
@@ -34,7 +35,7 @@ def split_slots(y: Tensor) -> list[Tensor]:
     quads = y.permute(0, 2, 3, 1).reshape(b, h // 2, 2, w // 2, 2, m // 4, 4).permute(2, 4, 6, 0, 1, 3, 5)
     # unbind and stack, not indices: torch is slow at the gradients of those.
     parts = quads.reshape(16, b, h // 2, w // 2, m // 4).unbind()
-    slots = ([parts[4 * p + (p ^ first)] for p in range(4)] for first in STEP_POSITION)
+    slots = ([parts[4 * p + group] for p, group in enumerate(step_groups(step))] for step in range(STEPS))
     return [torch.stack(slot).permute(1, 0, 4, 2, 3) for slot in slots]
 
 
@@ -51,7 +52,7 @@ def _by_position(weight: Tensor, axis: int, step: int) -> list[Tensor]:
     """Of each group of channels on `axis` (of length M, channel modulo 4 is the group), those that quad positions 0..3
     decode in `step`."""
     groups = weight.unflatten(axis, (-1, STEPS)).unbind(axis + 1)
-    return [groups[p ^ STEP_POSITION[step]] for p in range(4)]
+    return [groups[group] for group in step_groups(step)]
 
 
 def rate_bias(table: Tensor, t: Tensor) -> Tensor:
