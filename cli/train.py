@@ -15,6 +15,7 @@ import click
 from vaecodec.cli.options import complete_models
 from vaecodec.errors import VaecodecError
 from vaecodec.model.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
+from vaecodec.training.options import OPTIMIZERS
 
 
 @click.command()
@@ -38,6 +39,7 @@ from vaecodec.model.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
     show_default=True,
     help="Last share of the time in which the rate falls to zero; before, it is constant.",
 )
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True, help="What steps.")
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
 @click.option("--crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="Pixels, multiple of 64.")
 @click.option("--final-crop", type=click.IntRange(64, 1024), default=384, show_default=True, help="In the last part.")
@@ -55,6 +57,7 @@ def train(
     metric: str,
     lr: float,
     decay: float,
+    optimizer: str,
     batch: int,
     crop: int,
     final_crop: int,
@@ -116,6 +119,7 @@ def train(
         hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
         learning_rate=lr,
         decay=decay,
+        optimizer=optimizer,
         batch=batch,
         crop=crop,
         final_crop=final_crop,

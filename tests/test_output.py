@@ -128,7 +128,7 @@ def test_the_owner_is_kept(tmp_path: Path) -> None:
 
 AS_NOBODY = """
 import os, sys
-from vaecodec.output import write_whole
+from vaecodec.system.output import write_whole
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 write_whole(sys.argv[1], b"VAEC by nobody", overwrite=True)
 """

@@ -178,8 +178,8 @@ AGREEMENT = """
 import sys
 from pathlib import Path
 import torch
-from vaecodec.runtime.store import read_model
-from vaecodec.training.data import PictureStore
+from vaecodec.model.file import read_model
+from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.distributed import World
 from vaecodec.training.loop import Trainer
 from vaecodec.training.options import TrainOptions
@@ -321,7 +321,7 @@ def test_train_command(training_pictures: Path, tmp_path: Path, picture_file: Pa
 FAULTS = """
 import resource, sys
 import numpy as np
-from vaecodec.training.memory import keep_freed_memory
+from vaecodec.training.malloc import keep_freed_memory
 
 assert sys.argv[1] == "as it is" or keep_freed_memory()
 for _ in range(4):

@@ -31,7 +31,7 @@ import click; lap("import click")
 import vaecodec.cli.main, vaecodec.cli.decode; lap("import vaecodec")
 import onnxruntime; lap("import onnxruntime")
 import vaecodec.nets.onnx.backend
-from vaecodec.output import write_whole
+from vaecodec.system.output import write_whole
 from vaecodec.picture import save_image, to_pil
 codec = vaecodec.Codec(); picture = codec.decode_picture(sys.argv[1]); lap("first decode")
 codec.decode_picture(sys.argv[1]); lap("second decode")

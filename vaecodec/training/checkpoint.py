@@ -23,6 +23,7 @@ def save_state(
     for name, parameter in modules.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+    progress = progress | {"optimizer": type(optimizer).__name__}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, {"progress": json.dumps(progress)})
@@ -35,7 +36,8 @@ def load_state(
     optimizer: torch.optim.Optimizer | None = None,
     average: AveragedModel | None = None,
 ) -> dict:
-    """Restore what save_state wrote; returns `progress`. Raises ModelError if the file does not fit."""
+    """Restore what save_state wrote; returns `progress`. Moments of another kind of optimizer are left out. Raises
+    ModelError if the file does not fit."""
     try:
         with safe_open(path, "pt") as file:
             progress = json.loads(file.metadata()["progress"])
@@ -45,11 +47,12 @@ def load_state(
             average.load_state_dict(_named(tensors, "average."))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"cannot resume from {path}: {error}".splitlines()[0]) from error
-    if optimizer is not None:
-        for name, parameter in modules.named_parameters():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (value := tensors.get(f"optimizer.{key}.{name}")) is not None:
-                    optimizer.state[parameter][key] = value.to(parameter.device if key != "step" else "cpu")
+    if optimizer is not None and progress.get("optimizer", "Adam") == type(optimizer).__name__:
+        parameters = dict(modules.named_parameters())
+        for key, value in _named(tensors, "optimizer.").items():
+            kind, _, name = key.partition(".")
+            device = parameters[name].device if kind != "step" else torch.device("cpu")
+            optimizer.state[parameters[name]][kind] = value.to(device)
     return progress
 
 

@@ -29,6 +29,7 @@ from vaecodec.training.options import TrainOptions
 from vaecodec.training.plot import plot_run
 from vaecodec.training.precision import bfloat16_pays
 from vaecodec.training.schedule import averaging, schedule
+from vaecodec.training.soap import Soap
 from vaecodec.training.start.klt import block_features, block_transform
 from vaecodec.training.validate import Validation, to_batch, validate
 from vaecodec.training.work import Work, processor
@@ -72,7 +73,7 @@ class Trainer:
         self.averaged = False
         quicker = options.bf16 if options.bf16 is not None else bfloat16_pays(self.world.device)
         self.bf16 = bool(self.world.agree(quicker))
-        self.optimizer = torch.optim.Adam(self._parameter_groups(), fused=True)
+        self.optimizer = self._optimizer()
 
     @property
     def device(self) -> torch.device:
@@ -93,6 +94,10 @@ class Trainer:
     @property
     def best_path(self) -> Path:
         return self.run / "best.safetensors"
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        groups = self._parameter_groups()
+        return Soap(groups) if self.options.optimizer == "soap" else torch.optim.Adam(groups, fused=True)
 
     def _parameter_groups(self) -> list[dict]:
         """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""

@@ -85,8 +85,8 @@ def _moments(state: dict[str, Any], gradient: Tensor, betas: tuple[float, float]
     count = int(state["step"])
     state["exp_avg"].lerp_(gradient, 1 - betas[0])
     state["exp_avg_sq"].mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-    scale = (1 - betas[1] ** count) ** 0.5 / (1 - betas[0] ** count)
-    return state["exp_avg"] * scale / (state["exp_avg_sq"].sqrt() + eps)
+    spread = (state["exp_avg_sq"] / (1 - betas[1] ** count)).sqrt()
+    return state["exp_avg"] / (1 - betas[0] ** count) / (spread + eps)
 
 
 def _renew(state: dict[str, Any]) -> None:
