@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from vaecodec.cli.options import complete_models, complete_paths, pixels_option
-from vaecodec.cli.printing import say, show
+from vaecodec.cli.printing import say, show, with_flags
 from vaecodec.errors import explain, naming, printable
 
 
@@ -70,7 +70,7 @@ def compare(
             if html:
                 seen.append(Seen.of(name, shown, original, like))
         except Exception as error:  # it is of this file alone
-            failures.append((name, explain(error)))
+            failures.append((name, with_flags(explain(error))))
             entries.append({"name": name, "error": explain(error)})
             continue
         rows.append(cells(shown, original, like))

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from vaecodec.cli.inputs import plan_inputs
-from vaecodec.cli.printing import change, result_line, say
+from vaecodec.cli.printing import change, result_line, say, with_flags
 from vaecodec.errors import VaecodecError, printable
 from vaecodec.folders import Plan, Task, run_jobs, without_done
 from vaecodec.model.file import load_model
@@ -97,7 +97,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
     work += f", PSNR {min(near):.2f} to {max(near):.2f} dB" if near else ""
     say(quiet, f"{done} of {found} files{skipped}{work}{manifest}")
     for entry in failures[:FAILURES]:
-        click.echo(f"vaecodec: {printable(entry['source'])}: {entry['error']}", err=True)
+        click.echo(f"vaecodec: {printable(entry['source'])}: {with_flags(entry['error'])}", err=True)
     if len(failures) > FAILURES:
         click.echo(f"vaecodec: and {len(failures) - FAILURES} more{manifest}", err=True)
     if failures:

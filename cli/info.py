@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaecodec.cli.options import complete_paths, pixels_option
-from vaecodec.cli.printing import show
+from vaecodec.cli.printing import show, with_flags
 from vaecodec.errors import VaecodecError, explain, naming, printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
         except VaecodecError as error:
             if not several:
                 raise
-            click.echo(f"vaecodec: {printable(explain(error))}", err=True)
+            click.echo(f"vaecodec: {printable(with_flags(explain(error)))}", err=True)
             failed = True
             continue
         found.append({"file": source, **facts} if several else {**facts})

@@ -99,5 +99,7 @@ def _run() -> None:
 
 
 def _fail(message: str) -> None:
-    click.echo("vaecodec: " + printable(" ".join(message.splitlines())), err=True)
+    from vaecodec.cli.printing import with_flags
+
+    click.echo("vaecodec: " + printable(with_flags(" ".join(message.splitlines()))), err=True)
     sys.exit(1)

@@ -10,9 +10,17 @@ from typing import NamedTuple
 
 from vaecodec.bitstream.fields import Reader, varint
 from vaecodec.bitstream.grid import TileGrid, counted_pixels
-from vaecodec.bitstream.spec import HYPER_STRIDE, IDENTITY_BYTES, PAD, PATCH, QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
+from vaecodec.bitstream.spec import (
+    HYPER_STRIDE,
+    IDENTITY_BYTES,
+    MAX_CHANNELS,
+    PAD,
+    PATCH,
+    QUALITY_MAX,
+    QUALITY_MIN,
+    QUALITY_UNIT,
+)
 from vaecodec.errors import FormatError
-from vaecodec.model.config import MAX_CHANNELS
 from vaecodec.system.files import Source
 from vaecodec.system.limits import MAX_METADATA
 from vaecodec.system.naming import MAGIC
@@ -239,7 +247,7 @@ def _read_header(reader: Reader, version: int, flags: int, max_pixels: int) -> H
     if not width or not height:
         raise FormatError("the image has no pixels")
     if counted_pixels(width, height) > max_pixels:
-        raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (--max-pixels)")
+        raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (max_pixels)")
     quality = int.from_bytes(reader.take(2), "little")
     if not QUALITY_MIN * QUALITY_UNIT <= quality <= QUALITY_MAX * QUALITY_UNIT:
         raise FormatError("the quality in the file is out of range")

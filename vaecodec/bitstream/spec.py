@@ -3,6 +3,9 @@
 Nothing here depends on torch or onnxruntime: the trainer, both runtimes and the format read the same numbers.
 """
 
+MAX_CHANNELS = 4096
+"""Most channels of any kind that a model may have."""
+
 PATCH = 16
 """One latent position covers PATCH x PATCH pixels."""
 PAD = 2 * PATCH

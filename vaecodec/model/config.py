@@ -8,11 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import TypeVar
 
-from vaecodec.bitstream.spec import STEPS
+from vaecodec.bitstream.spec import MAX_CHANNELS, STEPS
 from vaecodec.errors import ModelError
-
-MAX_CHANNELS = 4096
-"""Most channels of any kind that a model may have."""
 
 IGNORED = ("encoder_", "trained_")
 """How names of fields of a configuration begin that only encoders and trainers need: readers pass over those that they

@@ -135,7 +135,9 @@ def load_model_for(identity: bytes) -> ModelFile:
     """The shipped or earlier model that a stream names; raises ModelError if it is not here."""
     if name := name_of(identity):
         return load_model(name)
-    raise ModelError(f"the file was written with model {identity.hex()}, which is not shipped here; give it by --model")
+    raise ModelError(
+        f"the file was written with model {identity.hex()}, which is not shipped here: give its file (model)"
+    )
 
 
 def slim_copy(model: ModelFile) -> bytes:

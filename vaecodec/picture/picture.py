@@ -51,4 +51,4 @@ def check_pixels(width: int, height: int, limit: int) -> None:
     if width < 1 or height < 1:
         raise ImageError("the image has no pixels")
     if counted_pixels(width, height) > limit:
-        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (--max-pixels)")
+        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (max_pixels)")

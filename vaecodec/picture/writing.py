@@ -72,7 +72,7 @@ class Saving:
 
 
 WITH_QUALITY = ("JPEG", "WEBP", "AVIF", "HEIF", "JXL")
-"""Formats that --quality is for."""
+"""Formats that lose something, and take a quality."""
 WITHOUT_LOSS = ("WEBP", "JXL")
 """Formats that are written without loss if that is asked for; Pillow writes AVIF at quality 100 with errors up to 3."""
 

@@ -110,7 +110,7 @@ def sections_of(picture: Picture, max_metadata: int, metadata: str = "all") -> d
     for kind, name in METADATA:
         data = b"" if kind in DROPPED[metadata] else getattr(picture, name) or b""
         if len(data) > max_metadata:
-            raise ImageError(f"the {name} block has {len(data)} bytes, more than {max_metadata} (--max-metadata)")
+            raise ImageError(f"the {name} block has {len(data)} bytes, more than {max_metadata} (max_metadata)")
         if data:
             sections[kind] = deflate(data)
     return sections

@@ -27,7 +27,7 @@ def _providers(device: str) -> list:
     if kind != "cuda" or not (number or "0").isdigit():
         raise BackendError(f"the onnx backend knows the devices cpu and cuda, not {device!r}")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise BackendError("this onnxruntime has no CUDA: pip install onnxruntime-gpu, or use --backend torch")
+        raise BackendError("this onnxruntime has no CUDA: pip install onnxruntime-gpu, or use torch (backend)")
     return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
 
 
