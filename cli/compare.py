@@ -56,7 +56,8 @@ def compare(
         original = read_shown(coded_source(first), codec)
     names = _told_apart(sources)
     entries: list[dict[str, Any]] = [_facts(names[0], original)]
-    rows, seen, failures, notes = [cells(original, original, None)], [], [], {}
+    rows, seen, failures = [cells(original, original, None)], [], []
+    notes: dict[str, list[str]] = {}
     if html:
         from vaecodec.viewer.comparison import Seen, comparison_page
 

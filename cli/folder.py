@@ -134,7 +134,7 @@ class _Bar:
     def __init__(self, quiet: bool, label: str, total: int) -> None:
         shown = not quiet and sys.stderr.isatty() and total > 0
         self._done, self._rate = 0, 0.0
-        self._bar = click.progressbar(
+        self._bar: Any = click.progressbar(
             length=total,
             label=label,
             file=sys.stderr,

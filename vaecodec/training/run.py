@@ -50,9 +50,9 @@ def train(
     """Train on the pictures in `data` (a folder, also with tar shards, or one tar) and write a model file.
 
     run: folder that keeps the state; the same call goes on where it stopped. config: name of one of CONFIGS (None:
-    fast, or that of `init`); init: name or path of the model to start from; output: the file (None: model.safetensors in
-    `run`). report gets the share done and a line of figures every few steps. Of several processes, as torchrun starts
-    them, all call this, and all but the first get None. Raises VaecodecError.
+    fast, or that of `init`); init: name or path of the model to start from; output: the file (None: model.safetensors
+    in `run`). report gets the share done and a line of figures every few steps. Of several processes, as torchrun
+    starts them, all call this, and all but the first get None. Raises VaecodecError.
 
     >>> trained = train(Path("pictures"), Path("runs/mine"), TrainOptions(minutes=180))
     """
