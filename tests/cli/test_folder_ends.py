@@ -53,7 +53,7 @@ def test_a_signal_leaves_whole_files_only(kind: str, number: int, code: int, tmp
 
 STUCK_IN_WRITING = """
 import sys, time
-from vaecodec import output
+from vaecodec.system import output
 from vaecodec.cli import main
 
 def write_half(path, data, like, write=output.write_new):

@@ -21,7 +21,7 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 STUCK_IN_WRITING = """
 import sys, time
-from vaecodec import output
+from vaecodec.system import output
 from vaecodec.cli import main
 
 def write_half(path, data, like, write=output.write_new):

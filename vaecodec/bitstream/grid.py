@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from types import EllipsisType
 from typing import NamedTuple
 
 from vaecodec.bitstream.spec import PAD, PATCH
@@ -42,6 +43,16 @@ class Rect(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns of an array."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def planes(self) -> tuple[EllipsisType, slice, slice]:
+        """Index into (..., H, W)."""
+        return ..., *self.slices
+
+    @property
+    def interleaved(self) -> tuple[slice, slice, slice]:
+        """Index into (N, H, W, C)."""
+        return slice(None), *self.slices
 
     def meets(self, other: Rect) -> bool:
         return (

@@ -128,7 +128,7 @@ class Decoding:
         values = np.empty((coder.model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
         def decode_group(index: int) -> None:
-            values[(slice(None), *grid.tiles[index].slices)] = _decode_group(coder, [container], index)[0]
+            values[grid.tiles[index].planes] = _decode_group(coder, [container], index)[0]
 
         for _ in self.workers.map(decode_group, range(len(grid))):
             pass

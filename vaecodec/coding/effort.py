@@ -54,7 +54,7 @@ def refine_tile(
         if free.height <= 0 or free.width <= 0:
             return v
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
-        pixels = rgb[(slice(None), *seen.slices)]
+        pixels = rgb[seen.interleaved]
         images = []
         for number in range(len(v)):  # one by one, for the memory
 

@@ -36,8 +36,8 @@ REFRESH = 8
 
 
 def soft_round(part: Float, temperature: float, uniform: Float) -> tuple[Float, Float]:
-    """How much of the way from an integer to the next a number goes that has `part` of it behind it, and the slope of
-    that, all (...); `uniform` in [0, 1) decides.
+    """Soft rounding: weight of the upper integer for a fractional part, and its derivative, all of one shape; `uniform`
+    in [0, 1) decides.
 
     The logit is (atanh(part) - atanh(1 - part)) / temperature; the choice is relaxed (Maddison, Mnih and Teh, 2017;
     Jang, Gu and Poole, 2017) by logistic noise, the difference of two Gumbel variables, at the same temperature.

@@ -53,12 +53,12 @@ def analyse_tile(coder: TileCoder, grid: TileGrid, index: int, rgb: NDArray[np.u
     """Normalised latents (N, M, h, w) of a tile of the pictures (N, H, W, 3)."""
     tile = grid.tiles[index]
     around = tile.grown(coder.model.config.analysis_halo).clipped(grid.bounds)
-    pixels = rgb[(slice(None), *around.times(PATCH).slices)]
+    pixels = rgb[around.times(PATCH).interleaved]
     missing = (around.height * PATCH - pixels.shape[1], around.width * PATCH - pixels.shape[2])
     if any(missing):
         pixels = np.pad(pixels, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), "edge")
     v = coder.analyse(np.ascontiguousarray(pixels))
-    return np.ascontiguousarray(v[(..., *tile.moved(around.top, around.left).slices)])
+    return np.ascontiguousarray(v[tile.moved(around.top, around.left).planes])
 
 
 def synthesise(
@@ -90,8 +90,8 @@ def synthesise(
         part = windows[i].times(PATCH).clipped(target)
         pixels = coder.synthesise(_gather(grid, around[i], needed[i], latents, (count, coder.model.config.latents)))
         origin = around[i].times(PATCH)
-        out = rgb[(slice(None), *part.moved(target.top, target.left).slices)]
-        out[:] = pixels[(slice(None), *part.moved(origin.top, origin.left).slices)]
+        out = rgb[part.moved(target.top, target.left).interleaved]
+        out[:] = pixels[part.moved(origin.top, origin.left).interleaved]
         gray = np.zeros(out.shape[1:3], bool)
         for tile in needed[i]:
             if latents[tile] is None:
@@ -121,6 +121,6 @@ def _gather(
         tile, values = grid.tiles[index], latents[index]
         if values is not None:
             part = tile.clipped(rect)
-            inside = values[(..., *part.moved(tile.top, tile.left).slices)]
-            v_hat[(..., *part.moved(rect.top, rect.left).slices)] = inside
+            inside = values[part.moved(tile.top, tile.left).planes]
+            v_hat[part.moved(rect.top, rect.left).planes] = inside
     return v_hat

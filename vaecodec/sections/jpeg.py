@@ -1,7 +1,7 @@
 """Images that were JPEGs: where a JPEG of the same tables takes fewer bytes than the latents, it takes their place.
 
 A decoded JPEG is compressed again with nearly no loss by the tables that it was made with, and by nothing else: all
-other codecs spend their bits on its artefacts. The tables come with the file or are told by the pixels.
+other codecs spend their bits on its artefacts. The tables come with the file or are estimated from the pixels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Graphics of few colours, text, patterns: where all pixels fit into fewer bytes than their latents, they are kept.
 
-The pixels are a lossless WebP file (RFC 9649) in a section of their own. A photograph never comes near: a look at some
-of its rows tells, so that it does not pay for the attempt.
+The pixels are a lossless WebP file (RFC 9649) in a section of their own. Photographs are ruled out by a sample of
+their rows, before they pay for the attempt.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _unwind(number: int, frame: FrameType | None) -> None:
 
 
 def _go_on(number: int, frame: FrameType | None) -> None:
-    """Not SIG_IGN: of a signal that came just before, Python would complain."""
+    """In place of SIG_IGN: with that Python would complain of a signal that had come just before."""
 
 
 def pass_on_stops(error: BaseException) -> None:

@@ -95,7 +95,7 @@ class TorchNets:
     @torch.enable_grad()
     def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
         v = self._in(v_hat).requires_grad_()
-        x_hat = self._vae.synthesis(v, self._t(rate, len(v)))[(..., *area.slices)]
+        x_hat = self._vae.synthesis(v, self._t(rate, len(v)))[area.planes]
         errors = distortion(self._metric, self._in(x), x_hat.clamp(-0.5, 0.5))
         (gradient,) = torch.autograd.grad(errors.sum(), v)
         return self._out(errors.detach()), self._out(gradient)

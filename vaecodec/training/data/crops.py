@@ -46,7 +46,7 @@ class CropSampler:
         self.seed, self.taken = state
 
     def batch(self, count: int, size: int) -> np.ndarray:
-        """The next batch; the one after it is begun in the background, as likely of the same size."""
+        """The next batch. The one after it is prefetched, in the expectation of the same size."""
         wanted = (self.taken, count, size)
         ready = self._next is not None and self._next[0] == wanted
         batch = self._next[1].result() if ready else self._make(*wanted)

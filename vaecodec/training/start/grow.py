@@ -59,7 +59,7 @@ def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64)
 
 
 def _misses(vae: VAE, sampler: CropSampler, batches: int) -> tuple[Tensor, Tensor]:
-    """Covariance (768, 768) of 16x16 patches of RGB, and of what `vae` at its highest rate misses of them with them."""
+    """Covariance (768, 768) of 16x16 patches of RGB, and of the patches with the error of `vae` at its highest rate."""
     device = vae.norm.device
     x_x = torch.zeros(3 * PATCH**2, 3 * PATCH**2, dtype=torch.float64, device=device)
     miss_x, count = torch.zeros_like(x_x), 0
