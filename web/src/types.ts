@@ -50,7 +50,7 @@ export interface Decoded {
   kept: Kept;
   /** ICC profile, where the file has one: `rgba` is in its colours. */
   icc?: Uint8Array;
-  /** EXIF block, beginning with its TIFF header; the orientation in it is applied already, and set to 1. */
+  /** EXIF block as the file has it. Whatever it says, the picture is upright already. */
   exif?: Uint8Array;
   /** XMP packet. */
   xmp?: Uint8Array;
@@ -67,20 +67,24 @@ export type ImageDecoder = (
   type: "image/webp" | "image/jpeg",
 ) => Promise<{ width: number; height: number; data: Uint8Array | Uint8ClampedArray }>;
 
-/** Where the weights of models are: a folder (URL) that has `<identity>.bin`, or their bytes by identity. */
+/** Where the weights of models are: a folder (URL that ends with a slash) that has `<identity>.bin`, the URL of one
+ * such file, or their bytes by identity (8 hexadecimal digits). */
 export type Weights = string | URL | Record<string, Uint8Array> | Map<string, Uint8Array>;
 
 export interface Options {
   /** Default: beside the script. */
   weights?: Weights;
+  /** SHA-256 (hexadecimal) of slim weights of other models than the shipped ones, by identity, as `npm run weights`
+   * prints them: nothing else says that they are what they claim. Whole model files need no such entry. */
+  knownWeights?: Record<string, string>;
   /** Refuse images with more pixels; 2^27 unless said. */
   maxPixels?: number;
   /** Refuse metadata that inflates to more bytes; 2^24 unless said. */
   maxMetadata?: number;
   /** Show what is sound of a damaged file, the rest in gray, and say so in `damaged`. */
   salvage?: boolean;
-  /** How many workers decode; 0 decodes in the calling thread. Unless said: 0 for small images, up to 4 for large
-   * ones, and 0 wherever there are no workers. */
+  /** How many workers decode; 0 decodes in the calling thread. Unless said: 1 for small images, up to 4 for large
+   * ones, and 0 wherever there are no workers. Pixels do not depend on it. */
   workers?: number;
   /** Starts a worker, for bundlers and pages that know better where its script is. */
   createWorker?: () => Worker;

@@ -1,0 +1,10 @@
+/** The kernel: everything of decoding that costs time. Addresses are bytes in the imported memory, whose owner gives
+ * out all of it from `heap` on; nothing here allocates. */
+
+export { depthwise, pack, pointwise, widen } from "./matrix";
+export { decodeKeyed, decodeRuns, finishDecoder, startDecoder } from "./range";
+export { dequantise, hyperLevels, joinLatents, scales } from "./prior";
+export { gather, picture, smallPicture, up } from "./layout";
+export { sha256Blocks } from "./sha256";
+
+export const heap: i32 = <i32>__heap_base;
