@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
 import { build } from "esbuild";
-import { DEFAULT, writeWeights } from "./weights.mjs";
+import { DEFAULT, writeWeights } from "./slim.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 process.chdir(here);
