@@ -43,6 +43,7 @@ export class Pool {
     setting: Setting, task: T, weights: () => Promise<Uint8Array>, limit: number, signal?: AbortSignal,
   ): Promise<ResultOf<T>> {
     return new Promise((done, failed) => {
+      if (signal?.aborted) return failed(aborted());
       const job = { setting, task, weights, signal, done, failed };
       signal?.addEventListener("abort", () => failed(aborted()), { once: true });
       this.queue.push(job);

@@ -1,4 +1,5 @@
 /** Does the tasks that decoding consists of, in the thread that calls it. */
+import { hex } from "./bytes.js";
 import type { Streams } from "./container.js";
 import type { Box } from "./grid.js";
 import { decodeGroup } from "./group.js";
@@ -55,7 +56,7 @@ export class Runner {
     if (!this.kernel) [this.kernel, this.choice] = [await Kernel.create(setting.kernel), setting.kernel];
     let nets = this.nets.get(setting.identity);
     if (!nets) {
-      nets = new Nets(this.kernel, checkedModel(this.kernel, await weights(), setting));
+      nets = new Nets(this.kernel, await checkedModel(this.kernel, await weights(), setting));
       this.nets.set(setting.identity, nets);
     }
     return this.perform(nets, setting, task) as ResultOf<T>;
@@ -81,16 +82,22 @@ export class Runner {
 
 /** The model of weights that prove to be those of an identity: a whole file by its own hash, a slim one by being
  * known. */
-function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known }: Setting): Model {
-  const hash = kernel.sha256(data);
+async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known }: Setting): Promise<Model> {
+  const hash = await sha256(kernel, data);
   const expected = Object.hasOwn(known, identity) ? known[identity] : KNOWN[identity];
   if (hash !== expected && !hash.startsWith(identity)) {
     const why = expected ? "are damaged" : "prove to be another's, or nothing says that they are what they claim";
     throw new VaecodecError("model", `the weights given for model ${identity} ${why}`);
   }
-  const model = new Model(data);
+  const model = new Model(data, hash === KNOWN[identity]);
   if (!(model.claimed ?? hash).startsWith(identity)) {
     throw new VaecodecError("model", `the weights given for model ${identity} are those of another`);
   }
   return model;
+}
+
+/** `crypto.subtle` is quicker, and missing on plain http. */
+async function sha256(kernel: Kernel, data: Uint8Array): Promise<string> {
+  const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
+  return subtle ? hex(new Uint8Array(await subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>))) : kernel.sha256(data);
 }

@@ -10,7 +10,7 @@ function run(code: string, ...args: string[]) {
 }
 
 /** Why tests that need Python are skipped; false where they are not. */
-export const NO_PYTHON = run("import vaecodec, numpy").status ? `no vaecodec in ${PYTHON} (VAECODEC_PYTHON)` : false;
+export const NO_PYTHON = run("import numpy, vaecodec; vaecodec.Codec(threads=1)").status ? `no vaecodec in ${PYTHON} (VAECODEC_PYTHON)` : false;
 
 /** Run a program; what it writes to standard output. */
 export function python(code: string, ...args: string[]): Uint8Array {

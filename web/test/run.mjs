@@ -14,6 +14,6 @@ await build({
 });
 // Node 20 has relaxed SIMD behind a flag; later ones know the flag no more.
 const relaxed = Number(process.versions.node.split(".")[0]) < 22 ? ["--experimental-wasm-relaxed-simd"] : [];
-const flags = ["--expose-gc", "--enable-source-maps", ...relaxed, "--test", "--test-concurrency=1"];
+const flags = ["--expose-gc", "--enable-source-maps", ...relaxed, "--test", "--test-concurrency=1", "--test-force-exit"];
 const { status } = spawnSync(process.execPath, [...flags, ...files.map((file) => `build/test/${file.replace(".ts", ".mjs")}`)], { stdio: "inherit" });
 process.exit(status ?? 1);
