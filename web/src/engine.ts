@@ -16,7 +16,7 @@ let pool: Pool | undefined;
 
 /** An engine for the tasks of a file of so many pixels. */
 export async function engineFor(setting: Setting, pixels: number, options: Options): Promise<Engine> {
-  const weights = () => loadWeights(setting.identity, options), { signal } = options;
+  const weights = () => loadWeights(setting.identity, options, setting.encoder ? ".safetensors" : ".bin"), { signal } = options;
   const count = options.workers ?? usualWorkers(pixels);
   if (count > 0 && (await startPool(count, options))) {
     const workers = pool!;
@@ -54,7 +54,7 @@ function usualWorkers(pixels: number): number {
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new VaecodecError("aborted", "decoding was aborted");
+  if (signal?.aborted) throw new VaecodecError("aborted", "it was aborted");
 }
 
 function pause(): Promise<void> {

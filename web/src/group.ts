@@ -10,13 +10,23 @@ export function decodeGroup(nets: Nets, rate: Rate, streams: Streams, height: nu
   return nets.kernel.scoped(() => new Group(nets, rate, height, width).decode(streams));
 }
 
-/** Addresses and sizes of what a group needs. Arrays are (rows, columns, channels), channels padded. */
-class Group {
+/** Addresses of what a step codes, (position, channel, quad): means and symbols int32, scale indices as bytes; and of
+ * room for their order. */
+export interface Areas {
+  mean: number;
+  symbols: number;
+  order: number;
+  index: number;
+  ends: number;
+}
+
+/** The prior of one group, for decoding and encoding: addresses and sizes of what it needs. Arrays are (rows, columns, channels), channels padded. */
+export class Group {
   private readonly kernel;
   private readonly config;
-  private readonly rows: number;
-  private readonly columns: number;
-  private readonly quads: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly quads: number;
 
   constructor(
     private readonly nets: Nets, private readonly rate: Rate, private readonly height: number,
@@ -30,23 +40,44 @@ class Group {
   }
 
   decode({ hyper, latent }: Streams): Int32Array<ArrayBuffer> {
+    const { kernel, nets, quads } = this, { latents: m, hyper_latents: z } = this.config, { run } = kernel;
+    const { count, tables } = this.hyper, symbols = kernel.take(4 * z * count);
+    run.startDecoder(kernel.put(hyper), hyper.length / 4);
+    if (!run.decodeRuns(tables, z, count, symbols)) throw damaged("a coded stream is invalid");
+    if (!run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
+    const latents = this.code(symbols, () => run.startDecoder(kernel.put(latent), latent.length / 4),
+      (_, { index, symbols, order, ends }) => {
+        if (!run.decodeKeyed(nets.latentTables.index, index, m * quads, symbols, order, ends)) {
+          throw damaged("a coded stream is invalid");
+        }
+      });
+    if (!run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
+    return latents;
+  }
+
+  /** Hyper latents: how many positions they have, and the address of the tables of their channels. */
+  get hyper(): { rows: number; columns: number; count: number; tables: number } {
+    const rows = Math.ceil(this.height / 4), columns = Math.ceil(this.width / 4);
+    const first = this.config.hyper_latents * this.rate.nearest;
+    return { rows, columns, count: rows * columns, tables: this.nets.hyperTables.index + 8 * first };
+  }
+
+  /** Latents (height, width, channels) from hyper symbols, int32 (channels, positions); `step` sets or reads the
+   * symbols of each of the four steps. */
+  code(hyperSymbols: number, begin: () => void, step: (step: number, areas: Areas) => void): Int32Array<ArrayBuffer> {
     const { kernel, quads, height, width } = this, { latents: m, hyper_channels: h } = this.config;
     const y = kernel.take(4 * m * height * width);
     // Features and levels of the latents of each quad position, as the heads of the steps want them.
     const stride = h + 6 * (m / 4), inputs = [0, 1, 2, 3].map(() => kernel.floats(stride * quads));
-    kernel.scoped(() => this.features(hyper, inputs, stride));
-    const mean = kernel.take(4 * m * quads), symbols = kernel.take(4 * m * quads), order = kernel.take(4 * m * quads);
-    const index = kernel.take(m * quads), ends = kernel.take(256);
-    const stream = kernel.put(latent);
-    kernel.run.startDecoder(stream, latent.length / 4);
-    for (let step = 0; step < 4; step++) {
-      kernel.scoped(() => this.context(step, inputs, stride, mean, index));
-      if (!kernel.run.decodeKeyed(this.nets.latentTables.index, index, m * quads, symbols, order, ends)) {
-        throw damaged("a coded stream is invalid");
-      }
-      kernel.scoped(() => this.join(step, symbols, mean, y, inputs, stride));
+    kernel.scoped(() => this.features(hyperSymbols, inputs, stride));
+    const [mean, symbols, order] = [0, 0, 0].map(() => kernel.take(4 * m * quads)) as [number, number, number];
+    const areas = { mean, symbols, order, index: kernel.take(m * quads), ends: kernel.take(256) };
+    begin();
+    for (let s = 0; s < 4; s++) {
+      kernel.scoped(() => this.context(s, inputs, stride, mean, areas.index));
+      step(s, areas);
+      kernel.scoped(() => this.join(s, symbols, mean, y, inputs, stride));
     }
-    if (!kernel.run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
     return new Int32Array(kernel.bytes(y, 4 * m * height * width).slice().buffer);
   }
 
@@ -67,16 +98,10 @@ class Group {
     return out;
   }
 
-  /** Hyper symbols and the hyper synthesis. */
-  private features(hyper: Uint8Array, inputs: number[], stride: number): void {
+  /** The hyper synthesis. */
+  private features(symbols: number, inputs: number[], stride: number): void {
     const { kernel, nets, rate, config } = this, { hyper_latents: z, hyper_channels: h } = config;
-    const rows = Math.ceil(this.height / 4), columns = Math.ceil(this.width / 4), count = rows * columns, size = padded(h);
-    const symbols = kernel.take(4 * z * count), u = kernel.floats(padded(z) * count);
-    kernel.run.startDecoder(kernel.put(hyper), hyper.length / 4);
-    if (!kernel.run.decodeRuns(nets.hyperTables.index + 8 * z * rate.nearest, z, count, symbols)) {
-      throw damaged("a coded stream is invalid");
-    }
-    if (!kernel.run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
+    const { rows, columns, count } = this.hyper, size = padded(h), u = kernel.floats(padded(z) * count);
     const gains = kernel.put(powers(rate.integers("hyper_gain"), -1));
     kernel.run.hyperLevels(symbols, z, count, gains, u, padded(z));
 
@@ -129,7 +154,7 @@ class Group {
   }
 
   /** Gains of the channels that a quad position has in a step. */
-  private gains(step: number, p: number): Int32Array {
+  gains(step: number, p: number): Int32Array {
     return this.rate.gain.filter((_, c) => c % 4 === (p ^ FIRST[step]!));
   }
 

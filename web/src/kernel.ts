@@ -28,6 +28,17 @@ export interface Functions {
   picture(head: number, shortcut: number, columns: number, top: number, left: number, height: number, width: number,
     out: number, stride: number, gray: number): void;
   smallPicture(head: number, shortcut: number, rows: number, columns: number, out: number, gray: number): void;
+  patches(rgba: number, height: number, width: number, rows: number, columns: number, side: number, out: number): void;
+  down(x: number, height: number, width: number, from: number, channels: number, out: number): void;
+  multiply(x: number, count: number, channels: number, factors: number): void;
+  hyperInputs(v: number, height: number, width: number, channels: number, rows: number, columns: number,
+    out: number): void;
+  quantise(v: number, latents: number, channels: number, rows: number, columns: number, gains: number, mean: number,
+    index: number, shifts: number, out: number): void;
+  startEncoder(out: number): void;
+  finishEncoder(): number;
+  encodeRuns(tables: number, count: number, each: number, symbols: number): void;
+  encodeKeyed(tables: number, keys: number, count: number, symbols: number, order: number, ends: number): void;
   sha256Blocks(state: number, data: number, blocks: number): void;
   heap: WebAssembly.Global;
 }

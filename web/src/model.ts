@@ -154,21 +154,35 @@ export function exactLayers(config: Config): Record<string, [number, number, num
   return layers;
 }
 
-/** The layers of the synthesis. */
-function floatLayers(config: Config): Record<string, [number, number, number]> {
-  const { channels: c, latents: m } = config;
+/** The layers of the float nets; those that only encoders need, too. */
+function floatLayers(config: Config, encoder: boolean): Record<string, [number, number, number]> {
+  const { channels: c, latents: m, hyper_channels: h } = config;
   const layers: Record<string, [number, number, number]> = {
     "synthesis.stem": [4 * c, m, 1], "synthesis.head": [192, c, 1],
   };
   if (config.shortcut) layers["synthesis.shortcut"] = [768, m, 1];
-  for (let i = 0; i < config.decoder_blocks; i++) {
-    const block = `synthesis.blocks.layers.${i}`, inner = config.expansion * c;
+  addBlocks(layers, "synthesis", config, config.decoder_blocks);
+  if (!encoder) return layers;
+  Object.assign(layers, {
+    "analysis.stem": [c, 192, 1], "analysis.head": [m, 4 * c, 1],
+    "hyper_analysis.stem": [h, 2 * m, 1], "hyper_analysis.mix": [h, h, 1], "hyper_analysis.down1": [h, 4 * h, 1],
+    "hyper_analysis.down2": [h, 4 * h, 1], "hyper_analysis.spatial1": [h, 1, 3], "hyper_analysis.spatial2": [h, 1, 3],
+    "hyper_analysis.head": [config.hyper_latents, h, 1],
+  });
+  if (config.shortcut) layers["analysis.shortcut"] = [m, 768, 1];
+  addBlocks(layers, "analysis", config, config.encoder_blocks);
+  return layers;
+}
+
+function addBlocks(layers: Record<string, [number, number, number]>, net: string, config: Config, count: number): void {
+  const { channels: c, expansion } = config;
+  for (let i = 0; i < count; i++) {
+    const block = `${net}.blocks.layers.${i}`;
     layers[`${block}.mix_in`] = layers[`${block}.mix_out`] = [c, c, 1];
     layers[`${block}.spatial`] = [c, 1, 3];
-    layers[`${block}.expand`] = [inner, c, 1];
-    layers[`${block}.contract`] = [c, inner, 1];
+    layers[`${block}.expand`] = [expansion * c, c, 1];
+    layers[`${block}.contract`] = [c, expansion * c, 1];
   }
-  return layers;
 }
 
 function checkTensors(model: Model, slim: boolean): void {
@@ -184,13 +198,21 @@ function checkTensors(model: Model, slim: boolean): void {
     expect(`${name}.shift`, "U8", outputs);
     expect(`${name}.bias`, "I16", outputs);
   }
-  for (const [name, [outputs, inputs, side]] of Object.entries(floatLayers(config))) {
+  for (const [name, [outputs, inputs, side]] of Object.entries(floatLayers(config, !slim))) {
     expect(`${name}.weight`, "F16", outputs, inputs, side, side);
     expect(`${name}.bias`, "F16", outputs);
     for (const part of ["weight", "bias"]) checkHalves(model.tensor(`${name}.${part}`), name, 0x5c00); // 256
   }
-  expect("synthesis.blocks.rate", "F16", a, config.decoder_blocks, config.channels);
-  checkHalves(model.tensor("synthesis.blocks.rate"), "synthesis.blocks.rate", 0x4e00); // 24
+  const rates: [string, ...number[]][] = [["synthesis.blocks.rate", a, config.decoder_blocks, config.channels]];
+  if (!slim) {
+    rates.push(["analysis.blocks.rate", a, config.encoder_blocks, config.channels]);
+    rates.push(["hyper_analysis.rate", a, config.hyper_channels]);
+    expect("norm", "I16", m);
+  }
+  for (const [name, ...shape] of rates) {
+    expect(name, "F16", ...shape);
+    checkHalves(model.tensor(name), name, 0x4e00); // 24
+  }
   expect("gain", "I16", a, m);
   expect("hyper_gain", "I16", a, config.hyper_latents);
   expect("prior.hyper_rate", "I16", a, config.hyper_channels);
@@ -200,10 +222,9 @@ function checkTensors(model: Model, slim: boolean): void {
   for (const name of ["tables.latent.counts", "tables.hyper.counts"]) {
     require(model.tensor(name).dtype === "U32" && model.tensor(name).shape.length === 1, `tensor ${name} is of no use`);
   }
-  for (const name of ["gain", "hyper_gain"]) {
+  for (const name of ["gain", "hyper_gain", ...(slim ? [] : ["norm"])]) {
     require(model.integers(name).every((value) => Math.abs(value) <= MAX_GAIN), `tensor ${name} is out of range`);
   }
-  require(slim || model.has("norm"), "tensor norm is missing");
   for (const [name, sizes] of Object.entries(exact)) checkBound(model, name, sizes);
 }
 

@@ -1,3 +1,6 @@
+/** The model that encodes unless another is named: eye. */
+export const DEFAULT = "cc455c78";
+
 /** Slim weights that are known: SHA-256 by the identity of the model (8 hexadecimal digits). */
 export const KNOWN: Record<string, string> = {
   cc455c78: "50ec6e5738b26e9f72cb31917116a55f9a96c0550a6de3a8ad524f5950297951", // eye

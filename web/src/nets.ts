@@ -35,7 +35,8 @@ export class Nets {
   readonly outs: Layer[][];
   private readonly layers = new Map<string, Layer>();
 
-  constructor(readonly kernel: Kernel, readonly model: Model) {
+  /** `encoder`: with what only encoding needs, which whole model files have. */
+  constructor(readonly kernel: Kernel, readonly model: Model, encoder = false) {
     const { config } = model, { hyper_channels: h, context_channels: k, latents: m } = config;
     this.latentTables = this.putTables(model.latentTables);
     this.hyperTables = this.putTables(model.hyperTables);
@@ -58,10 +59,19 @@ export class Nets {
         this.exact(`prior.steps.${step}.blocks.${i}.mix`);
       }
     }
-    for (const name of ["stem", "head", ...(config.shortcut ? ["shortcut"] : [])]) this.float(`synthesis.${name}`);
-    for (let i = 0; i < config.decoder_blocks; i++) {
-      for (const name of ["mix_in", "mix_out", "expand", "contract"]) this.float(`synthesis.blocks.layers.${i}.${name}`);
-      this.spatial(`synthesis.blocks.layers.${i}.spatial`);
+    this.transform("synthesis", config.decoder_blocks);
+    if (!encoder) return;
+    this.transform("analysis", config.encoder_blocks);
+    for (const name of ["stem", "mix", "down1", "down2", "head"]) this.float(`hyper_analysis.${name}`);
+    for (const i of [1, 2]) this.spatial(`hyper_analysis.spatial${i}`);
+  }
+
+  private transform(name: "analysis" | "synthesis", blocks: number): void {
+    const ends = ["stem", "head", ...(this.model.config.shortcut ? ["shortcut"] : [])];
+    for (const end of ends) this.float(`${name}.${end}`);
+    for (let i = 0; i < blocks; i++) {
+      for (const layer of ["mix_in", "mix_out", "expand", "contract"]) this.float(`${name}.blocks.layers.${i}.${layer}`);
+      this.spatial(`${name}.blocks.layers.${i}.spatial`);
     }
   }
 

@@ -18,6 +18,13 @@ export async function toPng(picture: Pick<Decoded, "width" | "height" | "rgba" |
   return concat(parts);
 }
 
+/** A gray PNG of a plane of bytes. */
+export function grayPng(plane: Uint8Array, width: number, height: number) {
+  const rgba = new Uint8ClampedArray(4 * plane.length);
+  plane.forEach((value, i) => (rgba[4 * i] = value));
+  return toPng({ width, height, rgba, gray: true, hasAlpha: false });
+}
+
 function text(characters: string): Uint8Array {
   return Uint8Array.from(characters, (c) => c.charCodeAt(0));
 }
@@ -31,7 +38,8 @@ function chunk(kind: string, payload: Uint8Array): Uint8Array {
   return out;
 }
 
-async function deflate(pieces: Iterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+/** A zlib stream of some pieces. */
+export async function deflate(pieces: Iterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new CompressionStream("deflate"), writer = stream.writable.getWriter();
   const written = (async () => {
     for (const piece of pieces) await writer.write(piece as Uint8Array<ArrayBuffer>);

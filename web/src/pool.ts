@@ -1,5 +1,5 @@
 /** Workers, each with an instance of the kernel; they share no memory, so no page needs special headers. */
-import { type ResultOf, type Setting, type Task } from "./runner.js";
+import type { ResultOf, Setting, Task } from "./runner.js";
 import { VaecodecError } from "./types.js";
 import type { Answer, Order } from "./worker.js";
 
@@ -103,9 +103,11 @@ export class Pool {
     member.job = job;
     const order: Order = { id: 0, setting, task };
     try {
-      if (!member.models.has(setting.identity)) order.weights = await job.weights();
-      member.models.add(setting.identity);
-      member.worker.postMessage(order, "latents" in task ? [task.latents.buffer] : []);
+      const key = keyOf(setting);
+      if (!member.models.has(key)) order.weights = await job.weights();
+      member.models.add(key);
+      const moved = "latents" in task ? task.latents : "pixels" in task ? task.pixels : undefined;
+      member.worker.postMessage(order, moved ? [moved.buffer] : []);
     } catch (error) {
       this.finish(member, { id: 0 }, error as Error);
     }
@@ -115,7 +117,7 @@ export class Pool {
     const { job } = member;
     member.job = undefined;
     if (error) {
-      if (error.code === "model" && job) member.models.delete(job.setting.identity);
+      if (error.code === "model" && job) member.models.delete(keyOf(job.setting));
       failure = error.code === "unexpected" ? new Error(error.message) : new VaecodecError(error.code, error.message);
     }
     if (failure) job?.failed(failure);
@@ -125,5 +127,10 @@ export class Pool {
 }
 
 function aborted(): VaecodecError {
-  return new VaecodecError("aborted", "decoding was aborted");
+  return new VaecodecError("aborted", "it was aborted");
+}
+
+/** What tells models apart that a worker has. */
+function keyOf({ identity, encoder }: Setting): string {
+  return identity + (encoder ? " whole" : "");
 }

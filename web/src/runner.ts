@@ -1,4 +1,5 @@
-/** Does the tasks that decoding consists of, in the thread that calls it. */
+/** Does the tasks that decoding and encoding consist of, in the thread that calls it. */
+import { type Encoded, analysisHalo, encodeGroup } from "./analysis.js";
 import { hex } from "./bytes.js";
 import type { Streams } from "./container.js";
 import type { Box } from "./grid.js";
@@ -18,18 +19,22 @@ export interface Setting {
   gray: boolean;
   kernel: Options["kernel"];
   known: Record<string, string>;
+  /** Whether the model must be whole. */
+  encoder?: boolean;
 }
 
 /** Sizes of a model that say how to cut the work. */
 export interface Sizes {
   latents: number;
   halo: number;
+  analysisHalo: number;
 }
 
 export type Task =
   | { kind: "sizes" }
   | { kind: "group"; streams: Streams; height: number; width: number }
   | { kind: "window"; latents: Int32Array<ArrayBuffer>; height: number; width: number; part: Box }
+  | { kind: "encode"; pixels: Uint8Array<ArrayBuffer>; rows: number; columns: number; height: number; width: number; part: Box }
   | { kind: "small"; latents: Int32Array<ArrayBuffer>; height: number; width: number };
 
 export interface Results {
@@ -37,6 +42,7 @@ export interface Results {
   group: Int32Array<ArrayBuffer>;
   window: Uint8Array<ArrayBuffer>;
   small: Uint8Array<ArrayBuffer>;
+  encode: Encoded;
 }
 
 export type ResultOf<T extends Task> = Results[T["kind"]];
@@ -54,23 +60,30 @@ export class Runner {
   async run<T extends Task>(setting: Setting, task: T, weights: () => Promise<Uint8Array>): Promise<ResultOf<T>> {
     if (this.kernel && (this.choice !== setting.kernel || this.kernel.size > MAX_IDLE)) this.forget();
     if (!this.kernel) [this.kernel, this.choice] = [await Kernel.create(setting.kernel), setting.kernel];
-    let nets = this.nets.get(setting.identity);
+    const key = setting.identity + (setting.encoder ? " whole" : "");
+    let nets = this.nets.get(key);
     if (!nets) {
-      nets = new Nets(this.kernel, await checkedModel(this.kernel, await weights(), setting));
-      this.nets.set(setting.identity, nets);
+      nets = new Nets(this.kernel, await checkedModel(this.kernel, await weights(), setting), setting.encoder);
+      this.nets.set(key, nets);
     }
     return this.perform(nets, setting, task) as ResultOf<T>;
   }
 
   private perform(nets: Nets, setting: Setting, task: Task): Results[keyof Results] {
     const { config } = nets.model;
-    if (task.kind === "sizes") return { latents: config.latents, halo: haloOf(config.decoder_blocks) };
+    if (task.kind === "sizes") {
+      const halo = haloOf(config.decoder_blocks);
+      return { latents: config.latents, halo, analysisHalo: analysisHalo(config.encoder_blocks) };
+    }
     if (this.rate?.of !== nets || this.rate.rate.quality !== setting.quality) {
       this.rate = { of: nets, rate: new Rate(nets.model, setting.quality) };
     }
     const { rate } = this.rate, { height, width } = task;
     if (task.kind === "group") return decodeGroup(nets, rate, task.streams, height, width);
     if (task.kind === "small") return synthesiseSmall(nets, rate, task.latents, height, width, setting.gray);
+    if (task.kind === "encode") {
+      return encodeGroup(nets, rate, task.pixels, task.rows, task.columns, height, width, task.part);
+    }
     return synthesise(nets, rate, task.latents, height, width, task.part, setting.gray);
   }
 
@@ -82,7 +95,7 @@ export class Runner {
 
 /** The model of weights that prove to be those of an identity: a whole file by its own hash, a slim one by being
  * known. */
-async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known }: Setting): Promise<Model> {
+async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known, encoder }: Setting): Promise<Model> {
   const hash = await sha256(kernel, data);
   const expected = Object.hasOwn(known, identity) ? known[identity] : KNOWN[identity];
   if (hash !== expected && !hash.startsWith(identity)) {
@@ -92,6 +105,9 @@ async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known 
   const model = new Model(data, hash === KNOWN[identity]);
   if (!(model.claimed ?? hash).startsWith(identity)) {
     throw new VaecodecError("model", `the weights given for model ${identity} are those of another`);
+  }
+  if (encoder && model.claimed) {
+    throw new VaecodecError("model", `the weights given for model ${identity} can only decode: encoding needs the whole file`);
   }
   return model;
 }

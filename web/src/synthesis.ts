@@ -1,6 +1,7 @@
 /** From latents to pixels (FORMAT.md, section 7). */
+import { apply, residualBlocks } from "./blocks.js";
 import type { Box } from "./grid.js";
-import { type Kernel, LEAKY, PLAIN, SCALED_RESIDUAL } from "./kernel.js";
+import { PLAIN } from "./kernel.js";
 import { type Layer, type Nets, padded } from "./nets.js";
 import type { Rate } from "./rate.js";
 
@@ -66,41 +67,16 @@ function normalised(nets: Nets, rate: Rate, latents: Int32Array, count: number):
   return v;
 }
 
-function apply(
-  kernel: Kernel, { weight, bias, inputs, panels }: Layer, x: number, rows: number, stride: number, out: number,
-  mode: number, scale = 0, outStride = 8 * panels,
-): void {
-  kernel.run.pointwise(x, rows, stride, inputs, weight, bias, panels, out, outStride, mode, scale);
-}
-
 /** Stem, blocks and head; the address of (2 height, 2 width, 192). */
 function residualNet(nets: Nets, rate: Rate, v: number, height: number, width: number): number {
-  const { kernel } = nets, { channels: c, latents: m, expansion, decoder_blocks } = nets.model.config;
+  const { kernel } = nets, { channels: c, latents: m, expansion } = nets.model.config;
   const size = padded(c), inner = padded(expansion * c), count = 4 * height * width;
   const stem = nets.layer("synthesis.stem");
   const t = kernel.floats(size * count), b = kernel.floats(size * count);
   const a = kernel.floats(Math.max(inner, size, 192, 2 * stem.panels) * count);
   apply(kernel, stem, v, height * width, m, a, PLAIN);
   kernel.run.up(a, height, width, 8 * stem.panels, c, t, size);
-  const rates = nets.halves("synthesis.blocks.rate");
-  for (let i = 0; i < decoder_blocks; i++) {
-    const layer = (name: string) => nets.layer(`synthesis.blocks.layers.${i}.${name}`);
-    const scale = kernel.put(blockScale(rates, rate, i, decoder_blocks, c)), spatial = layer("spatial");
-    apply(kernel, layer("mix_in"), t, count, size, a, LEAKY, 0, size);
-    kernel.run.depthwise(a, 2 * height, 2 * width, size, spatial.weight, spatial.bias, b, PLAIN);
-    apply(kernel, layer("mix_out"), b, count, size, t, SCALED_RESIDUAL, scale, size);
-    apply(kernel, layer("expand"), t, count, size, a, LEAKY, 0, inner);
-    apply(kernel, layer("contract"), a, count, inner, t, SCALED_RESIDUAL, scale, size);
-  }
+  residualBlocks(nets, "synthesis", rate, t, 2 * height, 2 * width, a, b);
   apply(kernel, nets.layer("synthesis.head"), t, count, size, a, PLAIN);
   return a;
 }
-
-/** Factors of the branches of a block at a rate, for each channel. */
-function blockScale(rates: Float32Array, rate: Rate, block: number, blocks: number, channels: number): Float32Array {
-  const t = rate.fraction / 65536, at = (rate.anchor * blocks + block) * channels, next = at + blocks * channels;
-  const scale = new Float32Array(padded(channels));
-  for (let c = 0; c < channels; c++) scale[c] = 2 ** (rates[at + c]! * (1 - t) + rates[next + c]! * t) / 10;
-  return scale;
-}
-

@@ -97,6 +97,30 @@ export interface Options {
   decodeImage?: ImageDecoder;
 }
 
+/** A picture to be encoded: upright, in sRGB or in the colours of `icc`. */
+export interface Source {
+  width: number;
+  height: number;
+  /** 4 * width * height bytes, alpha not premultiplied. */
+  rgba: Uint8ClampedArray | Uint8Array;
+  /** Unless said, what the pixels tell. */
+  gray?: boolean;
+  hasAlpha?: boolean;
+  icc?: Uint8Array;
+  exif?: Uint8Array;
+  xmp?: Uint8Array;
+}
+
+export interface EncodeOptions extends Pick<Options, "workers" | "createWorker" | "signal" | "progress" | "kernel" | "maxPixels"> {
+  /** 1 to 100; 60 unless said. */
+  quality?: number;
+  /** Identity of the model (8 hexadecimal digits); unless said the default one. */
+  model?: string;
+  /** Where the whole model file is: a folder (URL that ends with a slash) that has `<identity>.safetensors`, its own
+   * URL, or its bytes by identity. Default: beside the script. */
+  weights?: Weights;
+}
+
 /** What went wrong: the file is no .vaec file, damaged, of a later version or larger than the limit; its model, or the
  * weights of it, are not to be had; the call was aborted; or this engine lacks something. */
 export type ErrorCode = "foreign" | "damaged" | "version" | "limit" | "model" | "aborted" | "unsupported";

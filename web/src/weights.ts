@@ -6,13 +6,13 @@ declare const process: unknown;
 const fetched = new Map<string, Promise<Uint8Array>>();
 
 /** The bytes of the weights of a model. */
-export async function loadWeights(identity: string, { weights = beside(), signal }: Options): Promise<Uint8Array> {
+export async function loadWeights(identity: string, { weights = beside(), signal }: Options, suffix = ".bin"): Promise<Uint8Array> {
   if (typeof weights === "object" && !(weights instanceof URL)) {
     const found = weights instanceof Map ? weights.get(identity) : Object.hasOwn(weights, identity) && weights[identity];
     if (!found) throw unknown(identity, "and its weights are not among those given");
     return found;
   }
-  const url = /\/$/.test(String(weights)) ? `${weights}${identity}.bin` : String(weights);
+  const url = /\/$/.test(String(weights)) ? `${weights}${identity}${suffix}` : String(weights);
   let found = fetched.get(url);
   if (!found) fetched.set(url, (found = download(url, identity)));
   try {
