@@ -6,7 +6,8 @@ const MAX_CHUNKS = 1 << 14;
 
 /** The alpha plane, width * height bytes. */
 export function readAlpha(png: Uint8Array, width: number, height: number): Uint8Array {
-  const data = pixelData(png, width, height), size = height * (width + 1);
+  const data = pixelData(png, width, height),
+    size = height * (width + 1);
   let rows: Uint8Array;
   try {
     rows = inflate(data, size);
@@ -21,11 +22,16 @@ export function readAlpha(png: Uint8Array, width: number, height: number): Uint8
 function pixelData(png: Uint8Array, width: number, height: number): Uint8Array {
   const fail = () => damaged("the alpha section is damaged");
   if (!has(png, 0, "\x89PNG\r\n\x1a\n")) throw fail();
-  const fields = view(png), chunks: Uint8Array[] = [];
-  let at = 8, count = 0, fits = false, ended = false;
+  const fields = view(png),
+    chunks: Uint8Array[] = [];
+  let at = 8,
+    count = 0,
+    fits = false,
+    ended = false;
   for (; at < png.length; count++) {
     if (count === MAX_CHUNKS || at + 12 > png.length) throw fail();
-    const size = fields.getUint32(at), end = at + 8 + size;
+    const size = fields.getUint32(at),
+      end = at + 8 + size;
     if (end + 4 > png.length || crc32(png.subarray(at + 4, end)) !== fields.getUint32(end)) throw fail();
     const payload = png.subarray(at + 8, end);
     if (count === 0) {
@@ -56,10 +62,13 @@ export function concat(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
 function unfiltered(rows: Uint8Array, width: number, height: number): Uint8Array {
   const out = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
-    const from = y * (width + 1), to = y * width, kind = rows[from]!;
+    const from = y * (width + 1),
+      to = y * width,
+      kind = rows[from]!;
     if (kind > 4) throw damaged("the alpha section is damaged");
     for (let x = 0; x < width; x++) {
-      const left = x ? out[to + x - 1]! : 0, above = y ? out[to + x - width]! : 0;
+      const left = x ? out[to + x - 1]! : 0,
+        above = y ? out[to + x - width]! : 0;
       let guess = 0;
       if (kind === 1) guess = left;
       else if (kind === 2) guess = above;
@@ -72,6 +81,8 @@ function unfiltered(rows: Uint8Array, width: number, height: number): Uint8Array
 }
 
 export function paeth(left: number, above: number, corner: number): number {
-  const a = Math.abs(above - corner), b = Math.abs(left - corner), c = Math.abs(left + above - 2 * corner);
+  const a = Math.abs(above - corner),
+    b = Math.abs(left - corner),
+    c = Math.abs(left + above - 2 * corner);
   return a <= b && a <= c ? left : b <= c ? above : corner;
 }

@@ -18,8 +18,9 @@ export function crc32(bytes: Uint8Array, crc = 0): number {
 }
 
 export function adler32(bytes: Uint8Array): number {
-  let a = 1, b = 0;
-  for (let i = 0; i < bytes.length; ) {
+  let a = 1,
+    b = 0;
+  for (let i = 0; i < bytes.length;) {
     for (const end = Math.min(i + 3800, bytes.length); i < end; i++) b += a += bytes[i]!;
     a %= 65521;
     b %= 65521;

@@ -4,12 +4,29 @@ import { Grid, countedPixels } from "./grid.js";
 import { type Info, type Kept, VaecodecError } from "./types.js";
 
 export const MAX_PIXELS = 2 ** 27;
-const MAX_SIDE = 2 ** 20, MAX_LENGTH = 2 ** 28, MAX_CHANNELS = 4096;
-const GRAY = 1, HAS_SECTIONS = 2, TILED = 4;
+const MAX_SIDE = 2 ** 20,
+  MAX_LENGTH = 2 ** 28,
+  MAX_CHANNELS = 4096;
+const GRAY = 1,
+  HAS_SECTIONS = 2,
+  TILED = 4;
 const IMAGES = ["\x89PNG\r", "\xff\xd8\xff", "GIF8", "RIFF", "II*\0", "MM\0*", "BM"];
-export const ALPHA = 1, PIXELS = 2, JPEG = 3, OPTIONAL = 128, EXIF = 129, ICC = 130, XMP = 131, OPAQUE = 132;
+export const ALPHA = 1,
+  PIXELS = 2,
+  JPEG = 3,
+  OPTIONAL = 128,
+  EXIF = 129,
+  ICC = 130,
+  XMP = 131,
+  OPAQUE = 132;
 const NAMES: Record<number, string> = {
-  [ALPHA]: "alpha", [PIXELS]: "pixels", [JPEG]: "jpeg", [EXIF]: "exif", [ICC]: "icc", [XMP]: "xmp", [OPAQUE]: "opaque",
+  [ALPHA]: "alpha",
+  [PIXELS]: "pixels",
+  [JPEG]: "jpeg",
+  [EXIF]: "exif",
+  [ICC]: "icc",
+  [XMP]: "xmp",
+  [OPAQUE]: "opaque",
 };
 
 interface Part {
@@ -111,7 +128,13 @@ export class Container {
   facts(): Info {
     const { version, width, height, model, gray, hasAlpha, kept, tileLog2, bytes } = this;
     return {
-      version, width, height, model, gray, hasAlpha, kept,
+      version,
+      width,
+      height,
+      model,
+      gray,
+      hasAlpha,
+      kept,
       quality: this.quality / 100,
       tile: tileLog2 === null ? null : 1 << tileLog2,
       tiles: this.groups.length,
@@ -167,7 +190,8 @@ export class Container {
   private readGroupTable(reader: Reader, plain: boolean): [number, number][] {
     const sizes: [number, number][] = [];
     for (let i = this.version === 2 ? this.grid.count : 0; i > 0; i--) {
-      const hyper = 4 * reader.varint(MAX_LENGTH), at = reader.at + hyper;
+      const hyper = 4 * reader.varint(MAX_LENGTH),
+        at = reader.at + hyper;
       if (plain && this.bytes.length > at + this.longestGroup()) {
         throw damaged("the file is followed by foreign bytes");
       }
@@ -199,14 +223,17 @@ export class Container {
 
   /** Bytes that the streams of a group have at most, whatever the model: 5 for a symbol, and their last words. */
   private longestGroup(): number {
-    const { bottom, right } = this.grid.bounds, side = this.tileLog2 === null ? MAX_SIDE : (1 << this.tileLog2) / 16;
-    const height = Math.min(bottom, side), width = Math.min(right, side);
+    const { bottom, right } = this.grid.bounds,
+      side = this.tileLog2 === null ? MAX_SIDE : (1 << this.tileLog2) / 16;
+    const height = Math.min(bottom, side),
+      width = Math.min(right, side);
     return 5 * MAX_CHANNELS * (height * width + Math.ceil(height / 4) * Math.ceil(width / 4)) + 64;
   }
 }
 
 function readSectionTable(reader: Reader): [number, number][] {
-  const table: [number, number][] = [], seen = new Set<number>();
+  const table: [number, number][] = [],
+    seen = new Set<number>();
   for (let i = reader.varint(255); i > 0; i--) {
     const kind = reader.byte();
     if (seen.has(kind)) throw damaged("a section appears twice");

@@ -8,17 +8,22 @@ import { inflate } from "./inflate.js";
 import { readKept } from "./kept.js";
 import { type Decoded, type Options, type Rect, VaecodecError } from "./types.js";
 
-const MAX_METADATA = 2 ** 24, GRAY = 128;
+const MAX_METADATA = 2 ** 24,
+  GRAY = 128;
 export type Rgba = Uint8ClampedArray<ArrayBuffer>;
 
 /** Groups of a file, decoded when they are first asked for; what is damaged is noted where it may be. */
 export class Groups {
   readonly damaged: number[] = [];
-  private readonly found = new Map<number, Promise<Int32Array | null>>();
+  private readonly found = new Map<number, Promise<Int32Array<ArrayBuffer> | null>>();
 
-  constructor(private readonly container: Container, private readonly engine: Engine, private readonly salvage: boolean) {}
+  constructor(
+    private readonly container: Container,
+    private readonly engine: Engine,
+    private readonly salvage: boolean,
+  ) {}
 
-  get(index: number): Promise<Int32Array | null> {
+  get(index: number): Promise<Int32Array<ArrayBuffer> | null> {
     let found = this.found.get(index);
     if (!found) this.found.set(index, (found = this.decode(index)));
     return found;
@@ -29,11 +34,16 @@ export class Groups {
     this.found.delete(index);
   }
 
-  private async decode(index: number): Promise<Int32Array | null> {
-    const { container } = this, tile = container.grid.tile(index);
-    const height = tile.bottom - tile.top, width = tile.right - tile.left;
+  private async decode(index: number): Promise<Int32Array<ArrayBuffer> | null> {
+    const { container } = this,
+      tile = container.grid.tile(index);
+    const height = tile.bottom - tile.top,
+      width = tile.right - tile.left;
     try {
-      return await this.engine.run({ kind: "group", streams: container.group(index), height, width });
+      const { hyper, latent } = container.group(index);
+      // Copies: what is sent to a worker takes with it all that it is a view of.
+      const streams = { hyper: hyper.slice(), latent: latent.slice() };
+      return await this.engine.run({ kind: "group", streams, height, width });
     } catch (error) {
       if (!(error instanceof VaecodecError) || error.code !== "damaged") throw error;
       if (!this.salvage) {
@@ -49,9 +59,11 @@ export class Groups {
 export async function decodePicture(bytes: Uint8Array, options: Options): Promise<Decoded> {
   const { maxPixels = MAX_PIXELS, salvage = false, signal } = options;
   throwIfAborted(signal);
-  const container = new Container(bytes, maxPixels, salvage), { width, height, gray, hasAlpha, kept } = container;
+  const container = new Container(bytes, maxPixels, salvage),
+    { width, height, gray, hasAlpha, kept } = container;
   const sections = readSections(container, options, [EXIF, ICC, XMP]);
-  let rgba: Rgba, lost: Rect[] = [];
+  let rgba: Rgba,
+    lost: Rect[] = [];
   if (kept === "latents") {
     const engine = await engineOf(container, options);
     [rgba, lost] = await synthesised(container, engine, options);
@@ -59,7 +71,18 @@ export async function decodePicture(bytes: Uint8Array, options: Options): Promis
   throwIfAborted(signal);
   if (sections.alpha) setAlpha(rgba, sections.alpha);
   const { damaged: damagedSections, alpha: _, ...metadata } = sections;
-  return { width, height, rgba, gray, hasAlpha, kept, damaged: lost, damagedSections, info: container.facts(), ...metadata };
+  return {
+    width,
+    height,
+    rgba,
+    gray,
+    hasAlpha,
+    kept,
+    damaged: lost,
+    damagedSections,
+    info: container.facts(),
+    ...metadata,
+  };
 }
 
 export async function engineOf(container: Container, options: Options): Promise<Engine> {
@@ -77,7 +100,11 @@ interface Sections {
 }
 
 /** Alpha and blocks of metadata of these kinds. */
-export function readSections(container: Container, { salvage, maxMetadata = MAX_METADATA }: Options, kinds: number[]): Sections {
+export function readSections(
+  container: Container,
+  { salvage, maxMetadata = MAX_METADATA }: Options,
+  kinds: number[],
+): Sections {
   const found: Sections = { damaged: [] };
   const read = (kind: number, name: string, work: () => void) => {
     if (!container.parts.has(kind)) return;
@@ -92,7 +119,11 @@ export function readSections(container: Container, { salvage, maxMetadata = MAX_
   read(ALPHA, "alpha", () => {
     found.alpha = readAlpha(container.section(ALPHA), container.width, container.height);
   });
-  for (const [kind, name] of [[EXIF, "exif"], [ICC, "icc"], [XMP, "xmp"]] as const) {
+  for (const [kind, name] of [
+    [EXIF, "exif"],
+    [ICC, "icc"],
+    [XMP, "xmp"],
+  ] as const) {
     if (!kinds.includes(kind)) continue;
     read(kind, name, () => {
       const data = container.section(kind);
@@ -107,7 +138,11 @@ export function readSections(container: Container, { salvage, maxMetadata = MAX_
 }
 
 function metadataMessage(reason: string): string {
-  const known = { truncated: "is truncated", "too large": "is too large", "followed by foreign bytes": "is followed by foreign bytes" };
+  const known = {
+    truncated: "is truncated",
+    "too large": "is too large",
+    "followed by foreign bytes": "is followed by foreign bytes",
+  };
   return `a metadata section ${known[reason as keyof typeof known] ?? "is damaged"}`;
 }
 
@@ -117,34 +152,44 @@ export function setAlpha(rgba: Rgba, alpha: Uint8Array): void {
 
 /** Do `work` for 0 to `count` - 1, so many at a time; stops at the first failure. */
 export async function each(count: number, parallel: number, work: (i: number) => Promise<void>): Promise<void> {
-  let next = 0, failed = false;
-  await Promise.all(Array.from({ length: Math.min(parallel, count) }, async () => {
-    try {
-      while (next < count && !failed) await work(next++);
-    } catch (error) {
-      failed = true;
-      throw error;
-    }
-  }));
+  let next = 0,
+    failed = false;
+  await Promise.all(
+    Array.from({ length: Math.min(parallel, count) }, async () => {
+      try {
+        while (next < count && !failed) await work(next++);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }),
+  );
 }
 
 /** The pixels of all windows, and what of them is lost. */
 async function synthesised(container: Container, engine: Engine, options: Options): Promise<[Rgba, Rect[]]> {
-  const { grid, width, height } = container, { signal, progress } = options;
+  const { grid, width, height } = container,
+    { signal, progress } = options;
   const { latents: channels, halo } = await engine.run({ kind: "sizes" });
-  const groups = new Groups(container, engine, options.salvage ?? false), windows = grid.windows(engine.parallel);
+  const groups = new Groups(container, engine, options.salvage ?? false),
+    windows = grid.windows(engine.parallel);
   const around = windows.map((window) => clipped(grown(window, halo), grid.bounds));
   const uses = new Map<number, number>();
   for (const box of around) for (const tile of grid.tilesOf(box)) uses.set(tile, (uses.get(tile) ?? 0) + 1);
-  const rgba = new Uint8ClampedArray(4 * width * height), image = { top: 0, left: 0, bottom: height, right: width };
+  const rgba = new Uint8ClampedArray(4 * width * height),
+    image = { top: 0, left: 0, bottom: height, right: width };
   let done = 0;
   await each(windows.length, 2 * engine.parallel, async (i) => {
     throwIfAborted(signal);
-    const box = around[i]!, tiles = grid.tilesOf(box), pixels = clipped(scaled(windows[i]!, 16), image);
+    const box = around[i]!,
+      tiles = grid.tilesOf(box),
+      pixels = clipped(scaled(windows[i]!, 16), image);
     const latents = await gathered(container, groups, box, tiles, channels);
     const part = {
-      top: pixels.top - 16 * box.top, left: pixels.left - 16 * box.left,
-      bottom: pixels.bottom - 16 * box.top, right: pixels.right - 16 * box.left,
+      top: pixels.top - 16 * box.top,
+      left: pixels.left - 16 * box.left,
+      bottom: pixels.bottom - 16 * box.top,
+      right: pixels.right - 16 * box.left,
     };
     const size = { height: box.bottom - box.top, width: box.right - box.left };
     const out = await engine.run({ kind: "window", latents, ...size, part });
@@ -156,19 +201,32 @@ async function synthesised(container: Container, engine: Engine, options: Option
     progress?.(++done / windows.length);
   });
   if (groups.damaged.length === grid.count) throw damaged("no part of the image data is sound");
-  const lost = groups.damaged.sort((a, b) => a - b).map((tile) => clipped(scaled(grown(grid.tile(tile), halo), 16), image));
+  const lost = groups.damaged
+    .sort((a, b) => a - b)
+    .map((tile) => clipped(scaled(grown(grid.tile(tile), halo), 16), image));
   for (const box of lost) fillGray(rgba, box, width);
-  return [rgba, lost.map((box) => ({ x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }))];
+  return [
+    rgba,
+    lost.map((box) => ({ x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top })),
+  ];
 }
 
 /** Latents (height, width, channels) of a box from those of its tiles; zero where they are lost. */
 async function gathered(
-  container: Container, groups: Groups, box: Box, tiles: number[], channels: number,
+  container: Container,
+  groups: Groups,
+  box: Box,
+  tiles: number[],
+  channels: number,
 ): Promise<Int32Array<ArrayBuffer>> {
-  const columns = box.right - box.left, out = new Int32Array((box.bottom - box.top) * columns * channels);
+  const columns = box.right - box.left,
+    out = new Int32Array((box.bottom - box.top) * columns * channels);
   const values = await Promise.all(tiles.map((tile) => groups.get(tile)));
   tiles.forEach((index, i) => {
-    const tile = container.grid.tile(index), part = clipped(tile, box), from = values[i], width = tile.right - tile.left;
+    const tile = container.grid.tile(index),
+      part = clipped(tile, box),
+      from = values[i],
+      width = tile.right - tile.left;
     for (let row = part.top; from && row < part.bottom; row++) {
       const start = ((row - tile.top) * width + part.left - tile.left) * channels;
       const to = ((row - box.top) * columns + part.left - box.left) * channels;

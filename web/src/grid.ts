@@ -3,7 +3,8 @@
 import { damaged } from "./bytes.js";
 
 export const PATCH = 16;
-const MIN_LOG2 = 7, MAX_LOG2 = 11;
+const MIN_LOG2 = 7,
+  MAX_LOG2 = 11;
 /** Side of a window that the synthesis takes at once, about: what it needs grows with it, 16 kB a latent. */
 const WINDOW = 64;
 
@@ -71,7 +72,8 @@ export class Grid {
 
   /** Tile `index` in raster order. */
   tile(index: number): Box {
-    const top = Math.floor(index / this.columns) * this.side, left = (index % this.columns) * this.side;
+    const top = Math.floor(index / this.columns) * this.side,
+      left = (index % this.columns) * this.side;
     return clipped({ top, left, bottom: top + this.side, right: left + this.side }, this.bounds);
   }
 

@@ -6,7 +6,13 @@ import { FIRST, type Layer, type Nets, padded } from "./nets.js";
 import { type Rate, powers } from "./rate.js";
 
 /** Latents int32 in 1/16 symbol, (height, width, channels). Throws where a stream is invalid. */
-export function decodeGroup(nets: Nets, rate: Rate, streams: Streams, height: number, width: number): Int32Array<ArrayBuffer> {
+export function decodeGroup(
+  nets: Nets,
+  rate: Rate,
+  streams: Streams,
+  height: number,
+  width: number,
+): Int32Array<ArrayBuffer> {
   return nets.kernel.scoped(() => new Group(nets, rate, height, width).decode(streams));
 }
 
@@ -20,7 +26,8 @@ export interface Areas {
   ends: number;
 }
 
-/** The prior of one group, for decoding and encoding: addresses and sizes of what it needs. Arrays are (rows, columns, channels), channels padded. */
+/** The prior of one group, for decoding and encoding: addresses and sizes of what it needs. Arrays are (rows, columns,
+ * channels), channels padded. */
 export class Group {
   private readonly kernel;
   private readonly config;
@@ -29,7 +36,9 @@ export class Group {
   readonly quads: number;
 
   constructor(
-    private readonly nets: Nets, private readonly rate: Rate, private readonly height: number,
+    private readonly nets: Nets,
+    private readonly rate: Rate,
+    private readonly height: number,
     private readonly width: number,
   ) {
     this.kernel = nets.kernel;
@@ -40,24 +49,31 @@ export class Group {
   }
 
   decode({ hyper, latent }: Streams): Int32Array<ArrayBuffer> {
-    const { kernel, nets, quads } = this, { latents: m, hyper_latents: z } = this.config, { run } = kernel;
-    const { count, tables } = this.hyper, symbols = kernel.take(4 * z * count);
+    const { kernel, nets, quads } = this,
+      { latents: m, hyper_latents: z } = this.config,
+      { run } = kernel;
+    const { count, tables } = this.hyper,
+      symbols = kernel.take(4 * z * count);
     run.startDecoder(kernel.put(hyper), hyper.length / 4);
     if (!run.decodeRuns(tables, z, count, symbols)) throw damaged("a coded stream is invalid");
     if (!run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
-    const latents = this.code(symbols, () => run.startDecoder(kernel.put(latent), latent.length / 4),
+    const latents = this.code(
+      symbols,
+      () => run.startDecoder(kernel.put(latent), latent.length / 4),
       (_, { index, symbols, order, ends }) => {
         if (!run.decodeKeyed(nets.latentTables.index, index, m * quads, symbols, order, ends)) {
           throw damaged("a coded stream is invalid");
         }
-      });
+      },
+    );
     if (!run.finishDecoder()) throw damaged("a coded stream is longer than its symbols");
     return latents;
   }
 
   /** Hyper latents: how many positions they have, and the address of the tables of their channels. */
   get hyper(): { rows: number; columns: number; count: number; tables: number } {
-    const rows = Math.ceil(this.height / 4), columns = Math.ceil(this.width / 4);
+    const rows = Math.ceil(this.height / 4),
+      columns = Math.ceil(this.width / 4);
     const first = this.config.hyper_latents * this.rate.nearest;
     return { rows, columns, count: rows * columns, tables: this.nets.hyperTables.index + 8 * first };
   }
@@ -65,10 +81,12 @@ export class Group {
   /** Latents (height, width, channels) from hyper symbols, int32 (channels, positions); `step` sets or reads the
    * symbols of each of the four steps. */
   code(hyperSymbols: number, begin: () => void, step: (step: number, areas: Areas) => void): Int32Array<ArrayBuffer> {
-    const { kernel, quads, height, width } = this, { latents: m, hyper_channels: h } = this.config;
+    const { kernel, quads, height, width } = this,
+      { latents: m, hyper_channels: h } = this.config;
     const y = kernel.take(4 * m * height * width);
     // Features and levels of the latents of each quad position, as the heads of the steps want them.
-    const stride = h + 6 * (m / 4), inputs = [0, 1, 2, 3].map(() => kernel.floats(stride * quads));
+    const stride = h + 6 * (m / 4),
+      inputs = [0, 1, 2, 3].map(() => kernel.floats(stride * quads));
     kernel.scoped(() => this.features(hyperSymbols, inputs, stride));
     const [mean, symbols, order] = [0, 0, 0].map(() => kernel.take(4 * m * quads)) as [number, number, number];
     const areas = { mean, symbols, order, index: kernel.take(m * quads), ends: kernel.take(256) };
@@ -81,7 +99,15 @@ export class Group {
     return new Int32Array(kernel.bytes(y, 4 * m * height * width).slice().buffer);
   }
 
-  private pointwise(layer: Layer, x: number, count: number, stride: number, out: number, mode: number, bias = layer.bias) {
+  private pointwise(
+    layer: Layer,
+    x: number,
+    count: number,
+    stride: number,
+    out: number,
+    mode: number,
+    bias = layer.bias,
+  ) {
     const { weight, inputs, panels } = layer;
     this.kernel.run.pointwise(x, count, stride, inputs, weight, bias, panels, out, 8 * panels, mode, 0);
   }
@@ -92,7 +118,8 @@ export class Group {
 
   /** Biases of a layer with a rate bias in 1/16 level. */
   private biased(layer: Layer, rate: Int32Array): number {
-    const { kernel } = this, out = kernel.put(kernel.float32(layer.bias, 8 * layer.panels).slice());
+    const { kernel } = this,
+      out = kernel.put(kernel.float32(layer.bias, 8 * layer.panels).slice());
     const bias = kernel.float32(out, rate.length);
     rate.forEach((r, o) => (bias[o]! += r / 16));
     return out;
@@ -100,15 +127,27 @@ export class Group {
 
   /** The hyper synthesis. */
   private features(symbols: number, inputs: number[], stride: number): void {
-    const { kernel, nets, rate, config } = this, { hyper_latents: z, hyper_channels: h } = config;
-    const { rows, columns, count } = this.hyper, size = padded(h), u = kernel.floats(padded(z) * count);
+    const { kernel, nets, rate, config } = this,
+      { hyper_latents: z, hyper_channels: h } = config;
+    const { rows, columns, count } = this.hyper,
+      size = padded(h),
+      u = kernel.floats(padded(z) * count);
     const gains = kernel.put(powers(rate.integers("hyper_gain"), -1));
     kernel.run.hyperLevels(symbols, z, count, gains, u, padded(z));
 
     const layer = (name: string) => nets.layer(`prior.hyper_synthesis.${name}`);
-    const t = kernel.floats(16 * size * count), s = kernel.floats(16 * size * count);
+    const t = kernel.floats(16 * size * count),
+      s = kernel.floats(16 * size * count);
     const wide = kernel.floats(4 * padded(4 * h) * count);
-    this.pointwise(layer("stem"), u, count, padded(z), t, POSITIVE, this.biased(layer("stem"), rate.integers("prior.hyper_rate")));
+    this.pointwise(
+      layer("stem"),
+      u,
+      count,
+      padded(z),
+      t,
+      POSITIVE,
+      this.biased(layer("stem"), rate.integers("prior.hyper_rate")),
+    );
     for (const scale of [1, 2]) {
       const cells = count * scale * scale;
       this.depthwise(layer(`spatial${scale}`), t, rows * scale, columns * scale, s);
@@ -130,9 +169,13 @@ export class Group {
 
   /** Means and scale indices of what a step decodes, both (position, channel, quad). */
   private context(step: number, inputs: number[], stride: number, mean: number, index: number): void {
-    const { kernel, nets, rate, config, quads } = this, { context_channels: k, latents: m } = config;
-    const size = padded(k), quarter = m / 4, outs = nets.outs[step]!;
-    const t = kernel.floats(size * 4 * quads), s = kernel.floats(size * 4 * quads);
+    const { kernel, nets, rate, config, quads } = this,
+      { context_channels: k, latents: m } = config;
+    const size = padded(k),
+      quarter = m / 4,
+      outs = nets.outs[step]!;
+    const t = kernel.floats(size * 4 * quads),
+      s = kernel.floats(size * 4 * quads);
     const parts = [0, 1, 2, 3].map((p) => s + 4 * size * quads * p);
     nets.heads[step]!.forEach((head, p) => {
       const bias = this.biased(head, rate.integers("prior.step_rate", step));
@@ -147,9 +190,18 @@ export class Group {
     const out = kernel.floats(8 * outs[0]!.panels * quads);
     outs.forEach((layer, p) => {
       this.pointwise(layer, parts[p]!, quads, size, out, FLOOR);
-      const gains = this.gains(step, p), at = p * quarter * quads;
-      kernel.run.scales(out, quads, 8 * layer.panels, quarter, kernel.put(gains), kernel.put(powers(gains, 1)),
-        mean + 4 * at, index + at);
+      const gains = this.gains(step, p),
+        at = p * quarter * quads;
+      kernel.run.scales(
+        out,
+        quads,
+        8 * layer.panels,
+        quarter,
+        kernel.put(gains),
+        kernel.put(powers(gains, 1)),
+        mean + 4 * at,
+        index + at,
+      );
     });
   }
 
@@ -160,14 +212,27 @@ export class Group {
 
   /** From symbols to latents, and to what later steps see of them. */
   private join(step: number, symbols: number, mean: number, y: number, inputs: number[], stride: number): void {
-    const { kernel, quads, width } = this, { latents: m, hyper_channels: h } = this.config, quarter = m / 4;
+    const { kernel, quads, width } = this,
+      { latents: m, hyper_channels: h } = this.config,
+      quarter = m / 4;
     // The last step has nobody to see its levels.
     const spare = step === 3 ? kernel.floats(quads * stride) : 0;
     for (let p = 0; p < 4; p++) {
-      const at = 4 * p * quarter * quads, first = p ^ FIRST[step]!;
+      const at = 4 * p * quarter * quads,
+        first = p ^ FIRST[step]!;
       const levels = spare || inputs[p]! + 4 * (h + 2 * step * quarter);
-      kernel.run.joinLatents(symbols + at, mean + at, quarter, this.rows, this.columns,
-        kernel.put(powers(this.gains(step, p), -1)), y + 4 * (((p >> 1) * width + (p & 1)) * m + first), m, levels, stride);
+      kernel.run.joinLatents(
+        symbols + at,
+        mean + at,
+        quarter,
+        this.rows,
+        this.columns,
+        kernel.put(powers(this.gains(step, p), -1)),
+        y + 4 * (((p >> 1) * width + (p & 1)) * m + first),
+        m,
+        levels,
+        stride,
+      );
     }
   }
 }

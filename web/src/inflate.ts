@@ -3,7 +3,10 @@ import { adler32 } from "./bytes.js";
 
 const LENGTHS = bases([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5], 3);
 LENGTHS.push([258, 0]);
-const DISTANCES = bases(Array.from({ length: 30 }, (_, i) => Math.max((i >> 1) - 1, 0)), 1);
+const DISTANCES = bases(
+  Array.from({ length: 30 }, (_, i) => Math.max((i >> 1) - 1, 0)),
+  1,
+);
 const CODE_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 function bases(extra: number[], first: number): [number, number][] {
@@ -44,7 +47,10 @@ class Inflater {
   private size = 0;
   private out: Uint8Array<ArrayBuffer>;
 
-  constructor(private readonly bytes: Uint8Array, private readonly limit: number) {
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly limit: number,
+  ) {
     this.out = new Uint8Array(Math.min(limit, 4 * bytes.length + 256));
   }
 
@@ -64,7 +70,8 @@ class Inflater {
       else throw new Error("a block of unknown kind");
     }
     this.at -= this.held >> 3;
-    const out = this.out.subarray(0, this.size), check = adler32(out);
+    const out = this.out.subarray(0, this.size),
+      check = adler32(out);
     for (let shift = 24; shift >= 0; shift -= 8) {
       if (bytes[this.at++] !== ((check >>> shift) & 255)) throw new Error("the checksum does not match");
     }
@@ -85,7 +92,9 @@ class Inflater {
   }
 
   private symbol({ counts, symbols }: Code): number {
-    let code = 0, first = 0, index = 0;
+    let code = 0,
+      first = 0,
+      index = 0;
     for (let n = 1; n < 16; n++) {
       code |= this.bits(1);
       const count = counts[n]!;
@@ -129,8 +138,10 @@ class Inflater {
         this.out[this.size++] = symbol;
         continue;
       }
-      const [base, extra] = at(LENGTHS, symbol - 257), length = base + this.bits(extra);
-      const [start, more] = at(DISTANCES, this.symbol(distances)), distance = start + this.bits(more);
+      const [base, extra] = at(LENGTHS, symbol - 257),
+        length = base + this.bits(extra);
+      const [start, more] = at(DISTANCES, this.symbol(distances)),
+        distance = start + this.bits(more);
       if (distance > this.size) throw new Error("a distance before the start");
       this.room(length);
       for (let i = 0; i < length; i++, this.size++) this.out[this.size] = this.out[this.size - distance]!;
@@ -138,11 +149,14 @@ class Inflater {
   }
 
   private codes(): [Code, Code] {
-    const literals = this.bits(5) + 257, distances = this.bits(5) + 1, count = this.bits(4) + 4;
+    const literals = this.bits(5) + 257,
+      distances = this.bits(5) + 1,
+      count = this.bits(4) + 4;
     if (literals > 286 || distances > 30) throw new Error("too many codes");
     const lengths = new Uint8Array(19);
     for (let i = 0; i < count; i++) lengths[CODE_ORDER[i]!] = this.bits(3);
-    const code = new Code(lengths, true), all: number[] = [];
+    const code = new Code(lengths, true),
+      all: number[] = [];
     while (all.length < literals + distances) {
       const symbol = this.symbol(code);
       if (symbol < 16) all.push(symbol);

@@ -25,8 +25,11 @@ export async function readKept(container: Container, decodeImage: ImageDecoder =
 }
 
 async function readPixels(container: Container, decodeImage: ImageDecoder): Promise<Rgba> {
-  const webp = Uint8Array.from(container.section(PIXELS)), { width, height } = container;
-  const fields = view(webp), chunk = webp.length >= 25 ? fields.getUint32(16, true) : 0, end = 20 + chunk;
+  const webp = Uint8Array.from(container.section(PIXELS)),
+    { width, height } = container;
+  const fields = view(webp),
+    chunk = webp.length >= 25 ? fields.getUint32(16, true) : 0,
+    end = 20 + chunk;
   const framed = webp.length >= 25 && has(webp, 0, "RIFF") && has(webp, 8, "WEBPVP8L");
   const whole = framed && fields.getUint32(4, true) + 8 === webp.length && webp.length === end + (chunk & 1);
   const padded = end >= webp.length || webp[end] === 0;
@@ -41,7 +44,11 @@ async function readPixels(container: Container, decodeImage: ImageDecoder): Prom
 }
 
 async function decoded(
-  bytes: Uint8Array<ArrayBuffer>, type: "image/webp" | "image/jpeg", width: number, height: number, section: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  type: "image/webp" | "image/jpeg",
+  width: number,
+  height: number,
+  section: string,
   decodeImage: ImageDecoder,
 ): Promise<Rgba> {
   let image: Awaited<ReturnType<ImageDecoder>>;
@@ -55,7 +62,8 @@ async function decoded(
   if (image.width !== width || image.height !== height || data.length !== 4 * width * height) {
     throw damaged(`the ${section} section does not fit the image`);
   }
-  const rgba = data instanceof Uint8ClampedArray && data.buffer instanceof ArrayBuffer ? data : Uint8ClampedArray.from(data);
+  const rgba =
+    data instanceof Uint8ClampedArray && data.buffer instanceof ArrayBuffer ? data : Uint8ClampedArray.from(data);
   for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
   return rgba as Rgba;
 }
@@ -75,9 +83,11 @@ function equal(a: Rgba, b: Rgba): boolean {
 
 /** A picture of `width` x `height` as EXIF says that an orientation is to be shown. */
 function turned(rgba: Rgba, width: number, height: number, orientation: number): Rgba {
-  const from = new Uint32Array(rgba.buffer, rgba.byteOffset), to = new Uint32Array(from.length);
+  const from = new Uint32Array(rgba.buffer, rgba.byteOffset),
+    to = new Uint32Array(from.length);
   const exchanged = orientation >= 5;
-  const flipX = [2, 3, 6, 7].includes(orientation), flipY = [3, 4, 7, 8].includes(orientation);
+  const flipX = [2, 3, 6, 7].includes(orientation),
+    flipY = [3, 4, 7, 8].includes(orientation);
   const [columns, rows] = exchanged ? [height, width] : [width, height];
   for (let y = 0, i = 0; y < rows; y++) {
     const v = flipY ? rows - 1 - y : y;
@@ -96,11 +106,13 @@ const byBrowser: ImageDecoder = async (bytes, type) => {
     throw new VaecodecError("unsupported", `the file keeps ${what}, and nothing here decodes that: give decodeImage`);
   }
   const bitmap = await createImageBitmap(new Blob([bytes], { type }), {
-    premultiplyAlpha: "none", colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+    colorSpaceConversion: "none",
   });
   try {
     const { width, height } = bitmap;
-    const canvas = typeof OffscreenCanvas === "undefined" ? document.createElement("canvas") : new OffscreenCanvas(1, 1);
+    const canvas =
+      typeof OffscreenCanvas === "undefined" ? document.createElement("canvas") : new OffscreenCanvas(1, 1);
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d", { willReadFrequently: true }) as CanvasRenderingContext2D | null;
     if (!context) throw new VaecodecError("unsupported", "this browser has no canvas for an image of this size");

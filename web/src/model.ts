@@ -1,13 +1,26 @@
 /** Model files: safetensors, whole or slim, checked before anything is believed (FORMAT.md, section 6). */
 import { plain } from "./bytes.js";
+import { exactLayers, floatLayers } from "./layers.js";
 import { VaecodecError } from "./types.js";
 
-const MAX_BYTES = 2 ** 27, MAX_HEADER = 2 ** 20, MAX_CHANNELS = 4096, TOTAL = 2 ** 24, MAX_GAIN = 3072;
+const MAX_BYTES = 2 ** 27,
+  MAX_HEADER = 2 ** 20,
+  MAX_CHANNELS = 4096,
+  TOTAL = 2 ** 24,
+  MAX_GAIN = 3072;
 const SIZES: Record<string, number> = { I8: 1, U8: 1, I16: 2, U16: 2, F16: 2, U32: 4 };
 const IGNORED = /^(encoder|trained)_/;
 const NUMBERS = [
-  "channels", "encoder_blocks", "decoder_blocks", "latents", "hyper_channels", "hyper_latents", "context_channels",
-  "context_blocks", "anchors", "expansion",
+  "channels",
+  "encoder_blocks",
+  "decoder_blocks",
+  "latents",
+  "hyper_channels",
+  "hyper_latents",
+  "context_channels",
+  "context_blocks",
+  "anchors",
+  "expansion",
 ] as const;
 
 export type Config = Record<(typeof NUMBERS)[number], number> & { shortcut: boolean };
@@ -67,7 +80,8 @@ export class Model {
 
   /** The numbers of an integer tensor. */
   integers(name: string): Int16Array | Uint16Array | Uint32Array | Int8Array | Uint8Array {
-    const { dtype, data } = this.tensor(name), { buffer } = data.slice();
+    const { dtype, data } = this.tensor(name),
+      { buffer } = data.slice();
     if (dtype === "I16") return new Int16Array(buffer);
     if (dtype === "U16") return new Uint16Array(buffer);
     if (dtype === "U32") return new Uint32Array(buffer);
@@ -75,15 +89,19 @@ export class Model {
   }
 
   private readHeader(): Record<string, any> {
-    const { data } = this, fields = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const { data } = this,
+      fields = new DataView(data.buffer, data.byteOffset, data.byteLength);
     require(data.length >= 8 && data.length <= MAX_BYTES, "they are no model file");
     const size = Number(fields.getBigUint64(0, true));
     require(size >= 2 && size <= MAX_HEADER && 8 + size <= data.length, "they are no safetensors file");
     const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data.subarray(8, 8 + size)));
     let end = 0;
     const entries = Object.entries<any>(header).filter(([name]) => name !== "__metadata__");
-    for (const [name, { dtype, shape, data_offsets }] of entries.sort((a, b) => a[1].data_offsets[0] - b[1].data_offsets[0])) {
-      const [from, to] = data_offsets, count = shape.reduce((a: number, b: number) => a * b, 1);
+    for (const [name, { dtype, shape, data_offsets }] of entries.sort(
+      (a, b) => a[1].data_offsets[0] - b[1].data_offsets[0],
+    )) {
+      const [from, to] = data_offsets,
+        count = shape.reduce((a: number, b: number) => a * b, 1);
       const fits = from === end && to - from === count * SIZES[dtype]! && 8 + size + to <= data.length;
       require(fits && shape.every(Number.isInteger), `tensor ${name} lies where it cannot`);
       this.tensors.set(name, { dtype, shape, data: data.subarray(8 + size + from, 8 + size + to) });
@@ -97,9 +115,11 @@ export class Model {
     const counts = this.integers(`${name}.counts`);
     let at = 0;
     const tables = Array.from(this.integers(`${name}.radius`), (radius) => {
-      const firsts = new Uint32Array(2 * radius + 3), start = at;
+      const firsts = new Uint32Array(2 * radius + 3),
+        start = at;
       require(radius <= largest && start + 2 * radius + 2 <= counts.length, "probability tables have the wrong size");
-      let sum = 0, least = TOTAL;
+      let sum = 0,
+        least = TOTAL;
       for (let i = 0; i < 2 * radius + 2; i++) {
         firsts[i] = sum;
         sum += counts[at]!;
@@ -134,59 +154,9 @@ function readConfig(text: string): Config {
   return config;
 }
 
-/** The pointwise and depthwise layers of the integer nets: outputs, inputs of each and side of the kernel. */
-export function exactLayers(config: Config): Record<string, [number, number, number]> {
-  const { hyper_channels: h, context_channels: k, latents: m } = config, net = "prior.hyper_synthesis";
-  const layers: Record<string, [number, number, number]> = {
-    [`${net}.stem`]: [h, config.hyper_latents, 1], [`${net}.head`]: [h, h, 1],
-    [`${net}.up1`]: [4 * h, h, 1], [`${net}.up2`]: [4 * h, h, 1],
-  };
-  for (const i of [1, 2, 3]) layers[`${net}.spatial${i}`] = [h, 1, 3];
-  for (let step = 0; step < 4; step++) {
-    const name = `prior.steps.${step}`;
-    layers[`${name}.head`] = [k, h + (step ? 2 * m : 0), 1];
-    layers[`${name}.out`] = [2 * m, k, 1];
-    for (let i = 0; i < config.context_blocks; i++) {
-      layers[`${name}.blocks.${i}.spatial`] = [k, 1, 3];
-      layers[`${name}.blocks.${i}.mix`] = [k, k, 1];
-    }
-  }
-  return layers;
-}
-
-/** The layers of the float nets; those that only encoders need, too. */
-function floatLayers(config: Config, encoder: boolean): Record<string, [number, number, number]> {
-  const { channels: c, latents: m, hyper_channels: h } = config;
-  const layers: Record<string, [number, number, number]> = {
-    "synthesis.stem": [4 * c, m, 1], "synthesis.head": [192, c, 1],
-  };
-  if (config.shortcut) layers["synthesis.shortcut"] = [768, m, 1];
-  addBlocks(layers, "synthesis", config, config.decoder_blocks);
-  if (!encoder) return layers;
-  Object.assign(layers, {
-    "analysis.stem": [c, 192, 1], "analysis.head": [m, 4 * c, 1],
-    "hyper_analysis.stem": [h, 2 * m, 1], "hyper_analysis.mix": [h, h, 1], "hyper_analysis.down1": [h, 4 * h, 1],
-    "hyper_analysis.down2": [h, 4 * h, 1], "hyper_analysis.spatial1": [h, 1, 3], "hyper_analysis.spatial2": [h, 1, 3],
-    "hyper_analysis.head": [config.hyper_latents, h, 1],
-  });
-  if (config.shortcut) layers["analysis.shortcut"] = [m, 768, 1];
-  addBlocks(layers, "analysis", config, config.encoder_blocks);
-  return layers;
-}
-
-function addBlocks(layers: Record<string, [number, number, number]>, net: string, config: Config, count: number): void {
-  const { channels: c, expansion } = config;
-  for (let i = 0; i < count; i++) {
-    const block = `${net}.blocks.layers.${i}`;
-    layers[`${block}.mix_in`] = layers[`${block}.mix_out`] = [c, c, 1];
-    layers[`${block}.spatial`] = [c, 1, 3];
-    layers[`${block}.expand`] = [expansion * c, c, 1];
-    layers[`${block}.contract`] = [c, expansion * c, 1];
-  }
-}
-
 function checkTensors(model: Model, slim: boolean): void {
-  const { config } = model, { anchors: a, latents: m } = config;
+  const { config } = model,
+    { anchors: a, latents: m } = config;
   const expect = (name: string, dtype: string, ...shape: number[]) => {
     const { dtype: found, shape: sides } = model.tensor(name);
     const same = found === dtype && sides.length === shape.length && shape.every((side, i) => side === sides[i]);
@@ -238,14 +208,18 @@ function checkHalves({ data }: Tensor, name: string, largest: number): void {
 
 /** No partial sum of an integer layer may reach 2^24 of its units: float32 would round it. */
 function checkBound(model: Model, name: string, [outputs, inputs, side]: [number, number, number]): void {
-  const weight = model.integers(`${name}.weight`), shift = model.integers(`${name}.shift`);
-  const bias = model.integers(`${name}.bias`), count = inputs * side * side, last = name.endsWith(".out");
+  const weight = model.integers(`${name}.weight`),
+    shift = model.integers(`${name}.shift`);
+  const bias = model.integers(`${name}.bias`),
+    count = inputs * side * side,
+    last = name.endsWith(".out");
   const rate = largestRate(model, name);
   require(!weight.includes(-128), `tensor ${name}.weight is out of range`);
   for (let o = 0; o < outputs; o++) {
     let sum = 0;
     for (let i = o * count; i < (o + 1) * count; i++) sum += Math.abs(weight[i]!);
-    const units = last ? 2 * (2 * o < outputs ? 32 : 128) : 16, unit = Math.max(2 ** shift[o]!, last ? Math.max(units, 16) : 16);
+    const units = last ? 2 * (2 * o < outputs ? 32 : 128) : 16,
+      unit = Math.max(2 ** shift[o]!, last ? Math.max(units, 16) : 16);
     const reach = (sum * 127) / 2 ** shift[o]! + Math.abs(bias[o]!) / 16 + 0.5 + rate;
     require(reach * unit < TOTAL, `integer layer ${name} can overflow`);
   }
@@ -256,7 +230,9 @@ function largestRate(model: Model, name: string): number {
   let values: ArrayLike<number> = [];
   if (name === "prior.hyper_synthesis.stem") values = model.integers("prior.hyper_rate");
   else if (/^prior.steps.\d.head$/.test(name)) {
-    const table = model.integers("prior.step_rate"), each = table.length / 4, step = Number(name[12]);
+    const table = model.integers("prior.step_rate"),
+      each = table.length / 4,
+      step = Number(name[12]);
     values = table.subarray(step * each, (step + 1) * each);
   } else return 0;
   return Math.max(...Array.from(values, Math.abs)) / 16 + 1;

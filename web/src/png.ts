@@ -4,7 +4,9 @@ import { crc32, has, view } from "./bytes.js";
 import type { Decoded } from "./types.js";
 
 /** A PNG file of a picture, with its ICC profile, EXIF and XMP. */
-export async function toPng(picture: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha" | "icc" | "exif" | "xmp">) {
+export async function toPng(
+  picture: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha" | "icc" | "exif" | "xmp">,
+) {
   const { width, height, gray, hasAlpha, icc, exif, xmp } = picture;
   const header = new Uint8Array(13);
   view(header).setUint32(0, width);
@@ -40,7 +42,8 @@ function chunk(kind: string, payload: Uint8Array): Uint8Array {
 
 /** A zlib stream of some pieces. */
 export async function deflate(pieces: Iterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new CompressionStream("deflate"), writer = stream.writable.getWriter();
+  const stream = new CompressionStream("deflate"),
+    writer = stream.writable.getWriter();
   const written = (async () => {
     for (const piece of pieces) await writer.write(piece as Uint8Array<ArrayBuffer>);
     await writer.close();
@@ -50,13 +53,22 @@ export async function deflate(pieces: Iterable<Uint8Array>): Promise<Uint8Array<
 }
 
 /** Rows with the filter before each, that of the smallest differences: some at a time. */
-function* filteredRows({ width, height, rgba, gray, hasAlpha }: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha">) {
-  const size = (gray ? 1 : 3) + (hasAlpha ? 1 : 0), length = width * size;
+function* filteredRows({
+  width,
+  height,
+  rgba,
+  gray,
+  hasAlpha,
+}: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha">) {
+  const size = (gray ? 1 : 3) + (hasAlpha ? 1 : 0),
+    length = width * size;
   const tries = Array.from({ length: 3 }, () => new Uint8Array(length));
-  let above = new Uint8Array(length), row = new Uint8Array(length);
+  let above = new Uint8Array(length),
+    row = new Uint8Array(length);
   const batch = Math.max(Math.ceil(2 ** 18 / (length + 1)), 1);
-  for (let y = 0; y < height; ) {
-    const rows = Math.min(batch, height - y), out = new Uint8Array(rows * (length + 1));
+  for (let y = 0; y < height;) {
+    const rows = Math.min(batch, height - y),
+      out = new Uint8Array(rows * (length + 1));
     for (let i = 0; i < rows; i++, y++) {
       for (let x = 0, to = 0, from = 4 * y * width; x < width; x++, from += 4) {
         row[to++] = rgba[from]!;
@@ -79,7 +91,9 @@ function* filteredRows({ width, height, rgba, gray, hasAlpha }: Pick<Decoded, "w
 function filter(row: Uint8Array, above: Uint8Array, size: number, tries: Uint8Array[]): number {
   const sums = [0, 0, 0];
   for (let x = 0; x < row.length; x++) {
-    const left = x < size ? 0 : row[x - size]!, up = above[x]!, corner = x < size ? 0 : above[x - size]!;
+    const left = x < size ? 0 : row[x - size]!,
+      up = above[x]!,
+      corner = x < size ? 0 : above[x - size]!;
     const guesses = [left, up, paeth(left, up, corner)];
     for (let k = 0; k < 3; k++) {
       const difference = (row[x]! - guesses[k]!) & 255;

@@ -5,7 +5,8 @@ const MANTISSAS = Array.from({ length: 256 }, (_, i) => Math.round(2 ** (i / 256
 
 /** 2^(g / 256) in units of 2^-16. */
 function exp2(g: number): bigint {
-  const mantissa = BigInt(MANTISSAS[g & 255]!), n = (g >> 8) + 2;
+  const mantissa = BigInt(MANTISSAS[g & 255]!),
+    n = (g >> 8) + 2;
   return n >= 0 ? mantissa << BigInt(n) : mantissa >> BigInt(-n);
 }
 
@@ -21,8 +22,12 @@ export class Rate {
   readonly gain: Int32Array;
 
   /** `quality` in 1/100. */
-  constructor(private readonly model: Model, readonly quality: number) {
-    const { anchors } = model.config, position = Math.floor(((quality - 100) * (anchors - 1) * 65536) / 9900);
+  constructor(
+    private readonly model: Model,
+    readonly quality: number,
+  ) {
+    const { anchors } = model.config,
+      position = Math.floor(((quality - 100) * (anchors - 1) * 65536) / 9900);
     this.anchor = Math.min(position >> 16, anchors - 2);
     this.fraction = position - 65536 * this.anchor;
     this.gain = this.integers("gain");
@@ -34,8 +39,10 @@ export class Rate {
 
   /** An integer tensor (..., anchors, n), of which row `outer` of the first axis, at this rate. */
   integers(name: string, outer = 0): Int32Array {
-    const table = this.model.integers(name), shape = this.model.tensor(name).shape;
-    const n = shape[shape.length - 1]!, start = (outer * this.model.config.anchors + this.anchor) * n;
+    const table = this.model.integers(name),
+      shape = this.model.tensor(name).shape;
+    const n = shape[shape.length - 1]!,
+      start = (outer * this.model.config.anchors + this.anchor) * n;
     return Int32Array.from({ length: n }, (_, i) =>
       Math.floor((table[start + i]! * (65536 - this.fraction) + table[start + n + i]! * this.fraction) / 65536),
     );

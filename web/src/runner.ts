@@ -1,8 +1,6 @@
-/** Does the tasks that decoding and encoding consist of, in the thread that calls it. */
-import { type Encoded, analysisHalo, encodeGroup } from "./analysis.js";
+/** Does tasks in the thread that calls it. */
+import { analysisHalo, encodeGroup } from "./analysis.js";
 import { hex } from "./bytes.js";
-import type { Streams } from "./container.js";
-import type { Box } from "./grid.js";
 import { decodeGroup } from "./group.js";
 import { Kernel } from "./kernel.js";
 import { Model } from "./model.js";
@@ -10,63 +8,29 @@ import { KNOWN } from "./models.js";
 import { Nets } from "./nets.js";
 import { Rate } from "./rate.js";
 import { haloOf, synthesise, synthesiseSmall } from "./synthesis.js";
-import { type Options, VaecodecError } from "./types.js";
-
-/** What all tasks of a file have in common. quality: in 1/100. */
-export interface Setting {
-  identity: string;
-  quality: number;
-  gray: boolean;
-  kernel: Options["kernel"];
-  known: Record<string, string>;
-  /** Whether the model must be whole. */
-  encoder?: boolean;
-}
-
-/** Sizes of a model that say how to cut the work. */
-export interface Sizes {
-  latents: number;
-  halo: number;
-  analysisHalo: number;
-}
-
-export type Task =
-  | { kind: "sizes" }
-  | { kind: "group"; streams: Streams; height: number; width: number }
-  | { kind: "window"; latents: Int32Array<ArrayBuffer>; height: number; width: number; part: Box }
-  | { kind: "encode"; pixels: Uint8Array<ArrayBuffer>; rows: number; columns: number; height: number; width: number; part: Box }
-  | { kind: "small"; latents: Int32Array<ArrayBuffer>; height: number; width: number };
-
-export interface Results {
-  sizes: Sizes;
-  group: Int32Array<ArrayBuffer>;
-  window: Uint8Array<ArrayBuffer>;
-  small: Uint8Array<ArrayBuffer>;
-  encode: Encoded;
-}
-
-export type ResultOf<T extends Task> = Results[T["kind"]];
-
-/** Beyond so many bytes an instance is given up after its task, since its memory cannot shrink. */
-const MAX_IDLE = 2 ** 27;
+import { type ResultOf, type Results, type Setting, type Task, modelKey } from "./tasks.js";
+import { VaecodecError } from "./types.js";
 
 export class Runner {
-  private kernel: Kernel | undefined;
-  private choice: Options["kernel"];
+  /** Each in an instance of the kernel of its own. */
   private readonly nets = new Map<string, Nets>();
   private rate: { of: Nets; rate: Rate } | undefined;
 
   /** `weights` is called where this runner has no such model. */
   async run<T extends Task>(setting: Setting, task: T, weights: () => Promise<Uint8Array>): Promise<ResultOf<T>> {
-    if (this.kernel && (this.choice !== setting.kernel || this.kernel.size > MAX_IDLE)) this.forget();
-    if (!this.kernel) [this.kernel, this.choice] = [await Kernel.create(setting.kernel), setting.kernel];
-    const key = setting.identity + (setting.encoder ? " whole" : "");
+    const key = modelKey(setting);
     let nets = this.nets.get(key);
     if (!nets) {
-      nets = new Nets(this.kernel, await checkedModel(this.kernel, await weights(), setting), setting.encoder);
+      const kernel = await Kernel.create(setting.kernel);
+      nets = new Nets(kernel, await checkedModel(kernel, await weights(), setting), setting.encoder);
       this.nets.set(key, nets);
     }
     return this.perform(nets, setting, task) as ResultOf<T>;
+  }
+
+  /** Bytes of memory that all instances hold. */
+  get size(): number {
+    return [...this.nets.values()].reduce((sum, { kernel }) => sum + kernel.size, 0);
   }
 
   private perform(nets: Nets, setting: Setting, task: Task): Results[keyof Results] {
@@ -86,11 +50,6 @@ export class Runner {
     }
     return synthesise(nets, rate, task.latents, height, width, task.part, setting.gray);
   }
-
-  private forget(): void {
-    this.kernel = this.rate = undefined;
-    this.nets.clear();
-  }
 }
 
 /** The model of weights that prove to be those of an identity: a whole file by its own hash, a slim one by being
@@ -107,7 +66,10 @@ async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known,
     throw new VaecodecError("model", `the weights given for model ${identity} are those of another`);
   }
   if (encoder && model.claimed) {
-    throw new VaecodecError("model", `the weights given for model ${identity} can only decode: encoding needs the whole file`);
+    throw new VaecodecError(
+      "model",
+      `the weights given for model ${identity} can only decode: encoding needs the whole file`,
+    );
   }
   return model;
 }
@@ -115,5 +77,7 @@ async function checkedModel(kernel: Kernel, data: Uint8Array, { identity, known,
 /** `crypto.subtle` is quicker, and missing on plain http. */
 async function sha256(kernel: Kernel, data: Uint8Array): Promise<string> {
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
-  return subtle ? hex(new Uint8Array(await subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>))) : kernel.sha256(data);
+  return subtle
+    ? hex(new Uint8Array(await subtle.digest("SHA-256", data as Uint8Array<ArrayBuffer>)))
+    : kernel.sha256(data);
 }

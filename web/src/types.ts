@@ -111,7 +111,10 @@ export interface Source {
   xmp?: Uint8Array;
 }
 
-export interface EncodeOptions extends Pick<Options, "workers" | "createWorker" | "signal" | "progress" | "kernel" | "maxPixels"> {
+export interface EncodeOptions extends Pick<
+  Options,
+  "workers" | "createWorker" | "signal" | "progress" | "kernel" | "maxPixels"
+> {
   /** 1 to 100; 60 unless said. */
   quality?: number;
   /** Identity of the model (8 hexadecimal digits); unless said the default one. */

@@ -6,9 +6,14 @@ declare const process: unknown;
 const fetched = new Map<string, Promise<Uint8Array>>();
 
 /** The bytes of the weights of a model. */
-export async function loadWeights(identity: string, { weights = beside(), signal }: Options, suffix = ".bin"): Promise<Uint8Array> {
+export async function loadWeights(
+  identity: string,
+  { weights = beside(), signal }: Options,
+  suffix = ".bin",
+): Promise<Uint8Array> {
   if (typeof weights === "object" && !(weights instanceof URL)) {
-    const found = weights instanceof Map ? weights.get(identity) : Object.hasOwn(weights, identity) && weights[identity];
+    const found =
+      weights instanceof Map ? weights.get(identity) : Object.hasOwn(weights, identity) && weights[identity];
     if (!found) throw unknown(identity, "and its weights are not among those given");
     return found;
   }
@@ -22,6 +27,10 @@ export async function loadWeights(identity: string, { weights = beside(), signal
     signal?.throwIfAborted();
     throw error;
   }
+}
+
+export function forgetWeights(): void {
+  fetched.clear();
 }
 
 function beside(): Weights {

@@ -1,5 +1,6 @@
 /** The worker: does one task after another. */
-import { Runner, type Setting, type Task } from "./runner.js";
+import { Runner } from "./runner.js";
+import type { Setting, Task } from "./tasks.js";
 import { VaecodecError } from "./types.js";
 
 /** What a worker is sent; weights come with the first task of a model. */

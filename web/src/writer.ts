@@ -15,8 +15,13 @@ export interface Head {
 }
 
 /** The bytes of a file; `groups` in raster order of the tiles. */
-export function writeContainer(head: Head, groups: Streams[], sections: Map<number, Uint8Array>): Uint8Array<ArrayBuffer> {
-  const tiled = head.tileLog2 !== null, flags = Number(head.gray) + (sections.size ? 2 : 0) + (tiled ? 4 : 0);
+export function writeContainer(
+  head: Head,
+  groups: Streams[],
+  sections: Map<number, Uint8Array>,
+): Uint8Array<ArrayBuffer> {
+  const tiled = head.tileLog2 !== null,
+    flags = Number(head.gray) + (sections.size ? 2 : 0) + (tiled ? 4 : 0);
   const out: number[] = [...[..."VAEC"].map((c) => c.charCodeAt(0)), 2, flags];
   out.push(...varint(head.width), ...varint(head.height), head.quality & 255, head.quality >> 8);
   for (let i = 0; i < 8; i += 2) out.push(parseInt(head.model.slice(i, i + 2), 16));

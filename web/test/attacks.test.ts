@@ -9,7 +9,8 @@ import { ATTACKS, TINY, vaec } from "./files.js";
 
 const EXPECTED: Record<string, string> = JSON.parse(readFileSync(join(ATTACKS, "attacks.json"), "utf8"));
 const options = { weights: { b948fc7b: TINY }, workers: 0, decodeImage };
-const MIB = 2 ** 20, MEMORY = 96 * MIB;
+const MIB = 2 ** 20,
+  MEMORY = 96 * MIB;
 /** Milliseconds that only a hang takes. */
 const TIMEOUT = 60_000;
 
@@ -22,7 +23,8 @@ await decode(vaec(ATTACKS, "no-streams"), options);
 
 for (const [name, answer] of Object.entries(EXPECTED)) {
   test(name, { timeout: TIMEOUT }, async () => {
-    const bytes = vaec(ATTACKS, name), before = resident();
+    const bytes = vaec(ATTACKS, name),
+      before = resident();
     if (answer) {
       await assert.rejects(decode(bytes, options), (error) => {
         assert.ok(error instanceof VaecodecError, String(error));

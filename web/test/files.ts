@@ -5,7 +5,8 @@ import { slim } from "../slim.mjs";
 
 /** The repository. */
 export const ROOT = join(process.cwd(), "..");
-export const GOLDEN = join(ROOT, "tests/golden"), ATTACKS = join(ROOT, "tests/attacks");
+export const GOLDEN = join(ROOT, "tests/golden"),
+  ATTACKS = join(ROOT, "tests/attacks");
 
 export function vaec(folder: string, name: string): Uint8Array {
   return readFileSync(join(folder, `${name}.vaec`));

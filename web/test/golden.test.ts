@@ -13,11 +13,16 @@ const HASHES: Record<string, string> = JSON.parse(readFileSync(join(GOLDEN, "gol
 
 /** SHA-256 of all latents, int32 in the order channel, row, column. */
 async function hashOf(bytes: Uint8Array, options: Options): Promise<string> {
-  const container = new Container(bytes), engine = await engineOf(container, options), { grid } = container;
-  const groups = new Groups(container, engine, false), { latents: channels } = await engine.run({ kind: "sizes" });
-  const { bottom, right } = grid.bounds, all = new Int32Array(channels * bottom * right);
+  const container = new Container(bytes),
+    engine = await engineOf(container, options),
+    { grid } = container;
+  const groups = new Groups(container, engine, false),
+    { latents: channels } = await engine.run({ kind: "sizes" });
+  const { bottom, right } = grid.bounds,
+    all = new Int32Array(channels * bottom * right);
   for (let index = 0; index < grid.count; index++) {
-    const values = (await groups.get(index))!, { top, left, bottom: end, right: side } = grid.tile(index);
+    const values = (await groups.get(index))!,
+      { top, left, bottom: end, right: side } = grid.tile(index);
     let from = 0;
     for (let row = top; row < end; row++) {
       for (let column = left; column < side; column++) {

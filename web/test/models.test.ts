@@ -25,7 +25,8 @@ test("known weights are those of the models here, which pass all checks", () => 
 
 test("slim weights have the tensors of the whole file, and its identity", () => {
   const whole = readFileSync(join(ROOT, "models/eye-cc455c78.safetensors"));
-  const full = new Model(whole), slim = new Model(WEIGHTS.get("cc455c78")!);
+  const full = new Model(whole),
+    slim = new Model(WEIGHTS.get("cc455c78")!);
   assert.equal(slim.claimed, sha256(whole));
   assert.deepEqual(slim.config, full.config);
   for (const name of full.names) {
@@ -55,15 +56,24 @@ test("hostile models are refused", () => {
   const start = 8 + Number(new DataView(TINY.buffer, TINY.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(TINY.subarray(8, start)));
   const changed = (name: string, value: number) => {
-    const data = new Uint8Array(TINY), [from, to] = header[name].data_offsets;
+    const data = new Uint8Array(TINY),
+      [from, to] = header[name].data_offsets;
     data.fill(value, start + from, start + to);
     return data;
   };
   for (const [name, value] of Object.entries({
-    "gain": 0x7f, "hyper_gain": 0x80, "tables.latent.radius": 0xff, "tables.hyper.radius": 0x01, "tables.latent.counts": 0,
-    "prior.steps.1.head.weight": 0x80, "prior.hyper_synthesis.stem.shift": 200,
-    "synthesis.stem.weight": 0x7c, "synthesis.blocks.rate": 0x50, "synthesis.head.bias": 0xff,
-  })) refused(changed(name, value));
+    gain: 0x7f,
+    hyper_gain: 0x80,
+    "tables.latent.radius": 0xff,
+    "tables.hyper.radius": 0x01,
+    "tables.latent.counts": 0,
+    "prior.steps.1.head.weight": 0x80,
+    "prior.hyper_synthesis.stem.shift": 200,
+    "synthesis.stem.weight": 0x7c,
+    "synthesis.blocks.rate": 0x50,
+    "synthesis.head.bias": 0xff,
+  }))
+    refused(changed(name, value));
   const random = generator(5);
   for (let i = 0; i < 300; i++) {
     const data = new Uint8Array(TINY);

@@ -12,8 +12,13 @@ test(`${COUNT} mutants`, { timeout: 600_000 }, async () => {
   const answers = { decoded: 0, symbols: 0, refused: 0 };
   for (let seed = 0; seed < COUNT; seed++) {
     const options = {
-      weights: { b948fc7b: TINY }, maxPixels: 2 ** 17, maxMetadata: 2 ** 16, workers: 0, decodeImage,
-      kernel: seed % 2 ? ("simd" as const) : ("relaxed" as const), salvage: seed % 3 === 0,
+      weights: { b948fc7b: TINY },
+      maxPixels: 2 ** 17,
+      maxMetadata: 2 ** 16,
+      workers: 0,
+      decodeImage,
+      kernel: seed % 2 ? ("simd" as const) : ("relaxed" as const),
+      salvage: seed % 3 === 0,
     };
     const bytes = mutant(generator(seed));
     try {

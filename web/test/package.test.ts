@@ -21,7 +21,8 @@ test("sizes", () => {
   const scripts = readdirSync(DIST).filter((name) => name.endsWith(".js"));
   assert.ok(scripts.includes("index.js") && scripts.includes("worker.js"));
   for (const name of scripts) {
-    const text = readFileSync(join(DIST, name), "utf8"), size = text.length - (text.includes(kernels.simd) ? inlined : 0);
+    const text = readFileSync(join(DIST, name), "utf8"),
+      size = text.length - (text.includes(kernels.simd) ? inlined : 0);
     assert.ok(size < 30_000, `${name}: ${size} bytes besides the kernels`);
   }
   const all = Buffer.concat(scripts.map((name) => readFileSync(join(DIST, name))));
@@ -48,11 +49,24 @@ test("a Vite project", { timeout: 600_000 }, (t) => {
     const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
     write("package.json", JSON.stringify({ private: true, type: "module" }));
     write("index.html", '<script type="module" src="/main.ts"></script>');
-    write("tsconfig.json", JSON.stringify({
-      compilerOptions: { target: "ES2022", module: "ESNext", moduleResolution: "bundler", strict: true, noEmit: true, types: ["vite/client"], lib: ["ES2022", "DOM"] },
-      include: ["main.ts"],
-    }));
-    write("main.ts", `
+    write(
+      "tsconfig.json",
+      JSON.stringify({
+        compilerOptions: {
+          target: "ES2022",
+          module: "ESNext",
+          moduleResolution: "bundler",
+          strict: true,
+          noEmit: true,
+          types: ["vite/client"],
+          lib: ["ES2022", "DOM"],
+        },
+        include: ["main.ts"],
+      }),
+    );
+    write(
+      "main.ts",
+      `
 import { type Decoded, VaecodecError, decode, inspect, preview, toPng } from "vaecodec";
 import weights from "vaecodec/weights/cc455c78.bin?url";
 
@@ -69,7 +83,8 @@ export async function show(bytes: Uint8Array): Promise<Blob | string> {
   }
 }
 console.log(show);
-`);
+`,
+    );
     const installed = run(`npm install --prefer-offline --no-audit --no-fund ./${tarball} vite@7.2.4 typescript@5.9.3`);
     if (!installed.ok && /ENOTFOUND|ECONN|network|EAI_AGAIN/.test(installed.text)) return t.skip("no registry here");
     assert.ok(installed.ok, installed.text);
@@ -78,7 +93,10 @@ console.log(show);
     const built = run("npx --no-install vite build");
     assert.ok(built.ok, built.text);
     const assets = readdirSync(join(folder, "dist/assets"));
-    assert.ok(assets.some((name) => name.endsWith(".bin")) && assets.some((name) => name.startsWith("worker")), String(assets));
+    assert.ok(
+      assets.some((name) => name.endsWith(".bin")) && assets.some((name) => name.startsWith("worker")),
+      String(assets),
+    );
     write("main.ts", 'import { decode } from "vaecodec";\ndecode("a name");\n');
     assert.ok(!run("npx --no-install tsc").ok);
     assert.ok(existsSync(join(folder, "node_modules/vaecodec/dist/index.js")));

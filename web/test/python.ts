@@ -10,7 +10,9 @@ function run(code: string, ...args: string[]) {
 }
 
 /** Why tests that need Python are skipped; false where they are not. */
-export const NO_PYTHON = run("import numpy, vaecodec; vaecodec.Codec(threads=1)").status ? `no vaecodec in ${PYTHON} (VAECODEC_PYTHON)` : false;
+export const NO_PYTHON = run("import numpy, vaecodec; vaecodec.Codec(threads=1)").status
+  ? `no vaecodec in ${PYTHON} (VAECODEC_PYTHON)`
+  : false;
 
 /** Run a program; what it writes to standard output. */
 export function python(code: string, ...args: string[]): Uint8Array {
@@ -21,7 +23,8 @@ export function python(code: string, ...args: string[]): Uint8Array {
 
 /** RGBA of .vaec files as Python decodes them; the tiny model serves files that name it. */
 export function decodedByPython(...paths: string[]): Uint8Array[] {
-  const all = python(`
+  const all = python(
+    `
 import sys, numpy as np, vaecodec
 tiny = vaecodec.Codec("tests/golden/tiny.safetensors", threads=1)
 others = vaecodec.Codec(threads=1)
@@ -29,9 +32,11 @@ for path in sys.argv[1:]:
     codec = tiny if vaecodec.inspect(path)["model_identity"] == "b948fc7b" else others
     pixels = np.asarray(codec.decode(path).convert("RGBA"))
     sys.stdout.buffer.write(np.int32([pixels.size]).tobytes() + pixels.tobytes())
-`, ...paths);
+`,
+    ...paths,
+  );
   const found = [];
-  for (let at = 0; at < all.length; ) {
+  for (let at = 0; at < all.length;) {
     const size = new DataView(all.buffer, all.byteOffset + at).getInt32(0, true);
     found.push(all.subarray(at + 4, at + 4 + size));
     at += 4 + size;

@@ -29,7 +29,8 @@ const options = { weights: WEIGHTS, createWorker };
 
 test("pixels do not depend on the number of workers", async () => {
   for (const name of ["tiny-tiles-wide", "tiny-tiles-alpha", "eye-cc455c78-tiles", "eye-cc455c78-q50", "tiny-gray"]) {
-    const bytes = vaec(GOLDEN, name), single = await decode(bytes, { weights: WEIGHTS, workers: 0 });
+    const bytes = vaec(GOLDEN, name),
+      single = await decode(bytes, { weights: WEIGHTS, workers: 0 });
     for (const workers of [1, 2, 3]) {
       const fractions: number[] = [];
       const { rgba } = await decode(bytes, { ...options, workers, progress: (fraction) => fractions.push(fraction) });
@@ -53,13 +54,17 @@ test("errors come back as they are", async () => {
   const bytes = new Uint8Array(vaec(GOLDEN, "tiny-tiles"));
   bytes[bytes.length - 9]! ^= 4;
   const message = await decode(bytes, { weights: WEIGHTS, workers: 0 }).catch((error: Error) => error.message);
-  await assert.rejects(decode(bytes, { ...options, workers: 2 }), (error: Error) => error instanceof VaecodecError && error.message === message);
+  await assert.rejects(
+    decode(bytes, { ...options, workers: 2 }),
+    (error: Error) => error instanceof VaecodecError && error.message === message,
+  );
   const unknown = decode(vaec(GOLDEN, "fast-ms-ssim-9e966cdd-q5"), { ...options, weights: {}, workers: 2 });
   await assert.rejects(unknown, (error: Error) => error instanceof VaecodecError && error.code === "model");
 });
 
 test("decoding can be aborted", async () => {
-  const abort = new AbortController(), picture = decode(vaec(GOLDEN, "eye-cc455c78-tiles"), { ...options, workers: 1, signal: abort.signal });
+  const abort = new AbortController(),
+    picture = decode(vaec(GOLDEN, "eye-cc455c78-tiles"), { ...options, workers: 1, signal: abort.signal });
   abort.abort();
   await assert.rejects(picture, (error: Error) => error instanceof VaecodecError && error.code === "aborted");
   await decode(vaec(GOLDEN, "eye-cc455c78-q5"), { ...options, workers: 1 });
@@ -71,6 +76,7 @@ test("where workers fail, the calling thread decodes", async () => {
     setTimeout(() => worker.onerror({}), 1);
     return worker as unknown as Worker;
   };
-  const bytes = vaec(GOLDEN, "tiny-131x97"), { rgba } = await decode(bytes, { weights: WEIGHTS, createWorker: broken, workers: 2 });
+  const bytes = vaec(GOLDEN, "tiny-131x97"),
+    { rgba } = await decode(bytes, { weights: WEIGHTS, createWorker: broken, workers: 2 });
   assert.deepEqual(rgba, (await decode(bytes, { weights: WEIGHTS, workers: 0 })).rgba);
 });
