@@ -15,10 +15,10 @@ from PIL import Image, features
 
 import vaecodec
 from vaecodec.benchmarks.learned import ARCHITECTURES, PREFIX, compressai_codec
-from vaecodec.effort import refinement_steps
+from vaecodec.coding.effort import refinement_steps
 from vaecodec.errors import VaecodecError
-from vaecodec.runtime.shipped import shipped_models
-from vaecodec.runtime.store import load_model
+from vaecodec.model.file import load_model
+from vaecodec.model.shipped import shipped_models
 
 Pixels = NDArray[np.uint8]
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from vaecodec.errors import VaecodecError
-from vaecodec.output import write_whole
+from vaecodec.system.output import write_whole
 
 KODAK_URL = "https://r0k.us/graphics/kodak/kodak"
 """Where the set has been for decades; VAECODEC_KODAK_URL names a mirror."""

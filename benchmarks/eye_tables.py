@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vaecodec.benchmarks.bands import BANDS, at_score, in_band, whole_range
 from vaecodec.benchmarks.metrics import JUDGES, LABELS
-from vaecodec.runtime.defaults import default_quality, qualities
-from vaecodec.runtime.store import load_model
+from vaecodec.model.defaults import default_quality, qualities
+from vaecodec.model.file import load_model
 
 ANCHOR = "avif"
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from vaecodec.benchmarks import codecs, machine, metrics
 from vaecodec.errors import ImageError, one_line
-from vaecodec.output import write_whole
-from vaecodec.signals import end_with_parent
+from vaecodec.system.output import write_whole
+from vaecodec.system.signals import end_with_parent
 
 SCHEMA = 2
 """Changes when cells measure something else."""
@@ -70,7 +70,7 @@ def _image(path: Path) -> Iterator[Image.Image]:
 
 def measure(work: Work) -> list[dict]:
     """Cells of one image and codec: image, codec, quality, bytes, bpp, each metric, megapixels, CPU
-    seconds to encode and to decode. Of codecs that are there for their times bytes, bpp and metrics are left out."""
+    seconds to encode and to decode. Codecs that serve for their times alone have no bytes, bpp or metrics."""
     codec = codecs.find(work.codec)
     codec.missing()  # imports the plugin that the codec needs
     content = hashlib.sha256(work.image.read_bytes()).hexdigest()

@@ -33,8 +33,9 @@ from vaecodec.benchmarks.result_tables import (
     training_ladder,
 )
 from vaecodec.benchmarks.results import curve_of
-from vaecodec.runtime.shipped import shipped_models
-from vaecodec.runtime.store import load_model
+from vaecodec.model.file import load_model
+from vaecodec.model.layers import kmac_per_pixel
+from vaecodec.model.shipped import shipped_models
 
 ROOT = Path(__file__).parent.parent
 MODEL = "eye"
@@ -88,7 +89,7 @@ def readme_results() -> str:
 
 def card_facts(name: str) -> str:
     model = load_model(name)
-    config, kmac = model.config, model.config.kmac_per_pixel
+    config, kmac = model.config, kmac_per_pixel(model.config)
     file = f"`{model.path.name}`, {model.path.stat().st_size / 1e6:.1f} MB; SHA-256 `{model.checksum}`"
     blocks = f"{config.encoder_blocks} / {config.decoder_blocks} residual blocks of {config.channels} channels"
     shortcut = " and linear shortcuts around them" if config.shortcut else ""
@@ -160,7 +161,7 @@ Validation split (32 centre crops of 256x256, plain rounding), one line an ancho
 
 
 SECTIONS = {
-    "README.md": {"results": readme_results},
+    "README.md": {"results": readme_results, "qualities": partial(meaning, MODEL)},
     "docs/training.md": {"ladder": training_ladder},
     "docs/startup.md": {"workers": startup_workers},
     **{

@@ -11,7 +11,7 @@ from string import Template
 from vaecodec.benchmarks.metrics import LABELS
 from vaecodec.benchmarks.results import timing_only
 from vaecodec.benchmarks.views import TOLERANCE, Shot, View
-from vaecodec.output import write_whole
+from vaecodec.system.output import write_whole
 from vaecodec.viewer import STYLE, Scene, Side, escaped, table, viewer
 
 TEMPLATE = Path(__file__).with_name("report.html")

@@ -13,7 +13,7 @@ from vaecodec.benchmarks.bd import Curve, bd_rate, bd_score
 from vaecodec.benchmarks.machine import environment
 from vaecodec.benchmarks.measure import points
 from vaecodec.errors import VaecodecError
-from vaecodec.output import write_whole
+from vaecodec.system.output import write_whole
 
 ANCHOR = "jpeg"
 BOOTSTRAPS = 200

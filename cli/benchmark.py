@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from vaecodec.cli.printing import progress_bar, show
 from vaecodec.errors import VaecodecError
-
-QUICK = 6
-"""Qualities of a codec that --quick measures: with fewer, BD-rates are some points off."""
 
 
 class _WithFolder(click.Group):
@@ -53,7 +50,7 @@ def benchmark() -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
 @click.option("--anchor", help="One of the codecs, which BD-rates refer to.  [default: jpeg]")
 @click.option("--limit", type=click.IntRange(1), help="Only the first images.")
-@click.option("--quick", is_flag=True, help=f"Only {QUICK} qualities a codec, from its lowest to its highest.")
+@click.option("--quick", is_flag=True, help="Only 6 qualities a codec, from its lowest to its highest.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; times are less reliable with more.  [default: cores]")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
 @click.option(
@@ -83,110 +80,30 @@ def run(
     measured before comes from the cache.
     """
     try:
-        from vaecodec.benchmarks import codecs, datasets, machine, measure, memory, plots, report, results
-        from vaecodec.benchmarks import metrics as scores
-        from vaecodec.benchmarks import views as pictures
+        from vaecodec.benchmarks import run as benchmarks
     except ImportError as error:
         raise VaecodecError(
             f"benchmarks need more packages ({error.name}): pip install 'vaecodec[benchmark]'"
         ) from error
     if (images is None) == (dataset is None):
         raise click.UsageError("Either DIR or --dataset is needed.")
-    names = wanted.split(",") if wanted else list(codecs.available())
-    known = {name: codecs.find(name) for name in names}
-    chosen = tuple(metrics.split(","))
-    for name in chosen:
-        if name not in scores.METRICS:
-            raise VaecodecError(f"unknown {name!r}; there are {', '.join(scores.METRICS)}")
-    for problem in filter(None, map(scores.missing, chosen)):
-        raise VaecodecError(f"{problem}: pip install 'vaecodec[benchmark]'")
-    usable = []
-    for name in names:
-        if problem := known[name].missing():
-            click.echo(f"skipped {name}: {problem}", err=True)
-        else:
-            usable.append(name)
-    if anchor and (anchor not in usable or known[anchor].timing_only):
-        raise VaecodecError(f"the anchor {anchor!r} is not among the codecs that are measured: {', '.join(usable)}")
-    if anchor is None and results.ANCHOR not in usable:
-        click.echo(f"no BD-rates: {results.ANCHOR} is not among the codecs (or choose another --anchor)", err=True)
-    if images is None:
-        with progress_bar(quiet, "fetching") as fetching:
-            images = datasets.kodak(fetching or (lambda share: None))
-    files = measure.image_files(images)[:limit]
-    if not files or not usable:
-        raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
-    for path in files:
-        measure.size_of(path)  # what is no image is an error now, not after hours
-    if "ms-ssim" in chosen and (small := measure.too_small(files)):
-        raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave it out with --metrics psnr")
-    seen = pictures.named(files, view_images.split(",")) if view_images else pictures.spread(files, views)
-    jobs = jobs or os.cpu_count() or 1
-    works = [
-        measure.Work(path, name, _some(known[name].qualities, quick), chosen, cache or out / "cache")
-        for name in usable
-        for path in files
-    ]
-    total, done = sum(len(work.qualities) for work in works), 0
-    with progress_bar(quiet, "measuring") as progress:
-
-        def advance(cells: int) -> None:
-            nonlocal done
-            done += cells
-            if progress:
-                progress(done / total)
-
-        cells = measure.measure_all(works, jobs, advance)
-    setup = {"jobs": jobs, "threads": 1, "one_core_each": machine.PINS, "quick": quick}
-    setup["codecs"] = {name: known[name].version() for name in usable}
-    result = results.summarise(cells, chosen, images.name, anchor or results.ANCHOR, setup)
-    for name in usable:
-        middle = known[name].qualities[len(known[name].qualities) // 2]
-        result["codecs"][name]["memory"] = memory.measure(name, middle, max(files, key=measure.pixels_of))
-    results.write(result, out)
-    for metric in chosen:
-        plots.rate_distortion(result, metric, out)
-    plots.speed(result, chosen[0], out)
-    with progress_bar(quiet, "report") as progress:
-        shots = pictures.make_views(seen, result, progress or (lambda share: None))
-    report.write_report(result, shots, out)
+    result = benchmarks.run(
+        images,
+        out,
+        wanted.split(",") if wanted else None,
+        tuple(metrics.split(",")),
+        anchor,
+        limit,
+        quick,
+        jobs,
+        cache,
+        views,
+        view_images.split(",") if view_images else (),
+        partial(progress_bar, quiet),
+        lambda text: click.echo(text, err=True),
+    )
     if not quiet:
-        show(table(result, chosen))
-
-
-def _some(qualities: tuple[float, ...], quick: bool) -> tuple[float, ...]:
-    """All, or QUICK of them from the first to the last."""
-    if not quick or len(qualities) <= QUICK:
-        return qualities
-    return tuple(qualities[round(i * (len(qualities) - 1) / (QUICK - 1))] for i in range(QUICK))
-
-
-def table(result: dict, metrics: tuple[str, ...]) -> str:
-    """BD-rates of all codecs as lines of text."""
-    images = f"{result['images']} images{f', quick: {QUICK} qualities a codec' if result['setup']['quick'] else ''}"
-    lines = [f"BD-rate against {result['anchor']} (95 % interval), {images}; CPU seconds, peak memory"]
-    for codec, entry in result["codecs"].items():
-        rates = "  ".join(f"{metric} {_rate((entry.get('bd') or {}).get(metric))}" for metric in metrics)
-        middle = entry["points"][len(entry["points"]) // 2]
-        seconds = f"encode {middle['encode_s']:.3f}, decode {middle['decode_s']:.3f}"
-        peak = f", {entry['memory']['codec_mib']:.0f} MiB" if entry.get("memory") else ""
-        note = "  (random weights: times only)" if entry.get("timing_only") else _left_out(entry)
-        lines.append(f"{codec:16s} {rates}  {seconds}{peak}{note}")
-    return "\n".join(lines)
-
-
-def _left_out(entry: dict) -> str:
-    """Says so where images have no BD-rate of their own."""
-    count = max((bd["images_left_out"] for bd in (entry.get("bd") or {}).values() if bd), default=0)
-    return f"  ({count} images alone: no overlap)" if count else ""
-
-
-def _rate(bd: dict | None) -> str:
-    """BD-rate and its interval, in a fixed width."""
-    if bd is None:
-        return f"{'-':>25s}"
-    low, high = bd["rate_interval"] or (bd["rate_percent"], bd["rate_percent"])
-    return f"{bd['rate_percent']:+6.1f} % ({low:+6.1f} to {high:+6.1f})"
+        show(benchmarks.table(result, tuple(metrics.split(","))))
 
 
 @benchmark.command()

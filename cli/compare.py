@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from vaecodec.cli.options import complete_models, complete_paths, pixels_option
-from vaecodec.cli.printing import say, show
+from vaecodec.cli.printing import say, show, with_flags
 from vaecodec.errors import explain, naming, printable
 
 
@@ -44,7 +44,7 @@ def compare(
     """
     from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.codec import Codec
-    from vaecodec.comparison import COLUMNS, cells, likeness, read_shown
+    from vaecodec.viewer.figures import COLUMNS, cells, likeness, read_shown
 
     sources = [first, *others]
     if sources.count("-") > 1:
@@ -56,7 +56,8 @@ def compare(
         original = read_shown(coded_source(first), codec)
     names = _told_apart(sources)
     entries: list[dict[str, Any]] = [_facts(names[0], original)]
-    rows, seen, failures, notes = [cells(original, original, None)], [], [], {}
+    rows, seen, failures = [cells(original, original, None)], [], []
+    notes: dict[str, list[str]] = {}
     if html:
         from vaecodec.viewer.comparison import Seen, comparison_page
 
@@ -70,7 +71,7 @@ def compare(
             if html:
                 seen.append(Seen.of(name, shown, original, like))
         except Exception as error:  # it is of this file alone
-            failures.append((name, explain(error)))
+            failures.append((name, with_flags(explain(error))))
             entries.append({"name": name, "error": explain(error)})
             continue
         rows.append(cells(shown, original, like))

@@ -14,8 +14,8 @@ from vaecodec.cli.options import SuffixType, codec_options, complete_paths, fold
 from vaecodec.errors import ImageError, naming, printable
 
 if TYPE_CHECKING:
+    from vaecodec.coding.windows import Damage, Region
     from vaecodec.picture import Picture
-    from vaecodec.windows import Damage, Region
 
 DAMAGED = 3
 """Exit code of a salvage that could not save everything."""
@@ -44,7 +44,7 @@ class _ScaleType(click.ParamType):
     def convert(self, value: str | Fraction, param: click.Parameter | None, context: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):
             return value
-        from vaecodec.scaling import parse_scale
+        from vaecodec.codec.scaling import parse_scale
 
         try:
             return parse_scale(value)
@@ -110,14 +110,14 @@ def decode(
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
-    from vaecodec.files import Source
+    from vaecodec.codec.scaling import decode_scaled
+    from vaecodec.coding.windows import Damage
     from vaecodec.folders import Task
-    from vaecodec.formats import can_write
-    from vaecodec.naming import decoded_name
     from vaecodec.picture import Saving, save_picture
-    from vaecodec.scaling import decode_scaled
-    from vaecodec.storage import is_folder
-    from vaecodec.windows import Damage
+    from vaecodec.picture.formats import can_write
+    from vaecodec.system.files import Source
+    from vaecodec.system.naming import decoded_name
+    from vaecodec.system.storage import is_folder
 
     saving = Saving(quality, lossless, png_level)
     inputs, target = inputs_and_output(arguments, output, encoding=False)

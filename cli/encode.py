@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,9 @@ import click
 
 from vaecodec.cli.options import codec_options, complete_paths, folder_options, metadata_options, tune_option
 from vaecodec.cli.targets import check_goal, target_options
-from vaecodec.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
+from vaecodec.system.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
 
 if TYPE_CHECKING:
-    from vaecodec.picture import Picture
     from vaecodec.targets import Target
 
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
@@ -45,7 +45,7 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 )
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
-@click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
+@click.option("--verify", is_flag=True, help="Decode again and say how near it is (PSNR).")
 @metadata_options
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(
@@ -81,31 +81,30 @@ def encode(
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say
     from vaecodec.errors import naming, printable
-    from vaecodec.naming import SUFFIX, short_name
-    from vaecodec.storage import is_folder
+    from vaecodec.system.naming import SUFFIX, short_name
+    from vaecodec.system.storage import is_folder
 
     inputs, target = inputs_and_output(arguments, output, encoding=True)
     if model is not None and tune is not None:
         raise click.UsageError("--tune is another name for a shipped --model: give one of them.")
     if len(inputs) > 1 or is_folder(inputs[0]):
-        if verify:
-            raise click.UsageError("--verify is for single files.")
         from vaecodec.cli.folder import Many, run_many
         from vaecodec.folders import Task
 
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         options |= {"tile_log2": TILES[tile], "effort": effort, "keep_hidden": keep_hidden, "tune": tune}
-        task = Task("encode", SUFFIX, quality, force, options, goal=goal)
+        task = Task("encode", SUFFIX, quality, force, options, goal=goal, verify=verify)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs
     target = output_path(source, target, short_name)
     check_target(source, target, force, stream=True)
     from vaecodec.codec import Codec
-    from vaecodec.files import Source, input_limit
     from vaecodec.inspection import kept_as
     from vaecodec.picture import to_picture
+    from vaecodec.rate_control.scores import visible_psnr
+    from vaecodec.system.files import Source, input_limit
 
     started = time.perf_counter()
     with naming(source), Source(coded_source(source), input_limit(max_pixels)) as opened:
@@ -132,24 +131,11 @@ def encode(
         say(quiet, f"note: {note}")
     seconds = time.perf_counter() - started
     report = f", {reached}" if reached else ""
-    if verify:
-        report += _quality(picture, codec.decode_picture(data))
+    near = visible_psnr(picture, codec.decode_picture(data)) if verify else None
     write_target(target, data, force)
     entry: dict[str, Any] = {"width": picture.width, "height": picture.height}
     entry |= {"bytes_in": size, "bytes_out": len(data), "bpp": len(data) * 8 / (picture.width * picture.height)}
     entry |= {"kept": kept} if (kept := kept_as(data, max_pixels)) else {}
+    if near is not None:
+        entry |= {"lossless": True} if near == math.inf else {"psnr": near}
     say(quiet, f"{printable(source)}: {result_line(entry)}{report}, {seconds:.2f} s")
-
-
-def _quality(picture: Picture, decoded: Picture) -> str:
-    """The PSNR of the samples that are seen, in words."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    from vaecodec.picture import to_array
-
-    seen = slice(None) if picture.alpha is None else picture.alpha > 0
-    before, after = (to_array(replace(p, alpha=None))[seen].astype(np.float32) for p in (picture, decoded))
-    error = float(np.square(after - before).mean(dtype=np.float64)) if before.size else 0.0
-    return f", PSNR {10 * np.log10(255**2 / error):.2f} dB" if error else ", lossless"

@@ -10,9 +10,9 @@ from typing import BinaryIO
 import click
 
 from vaecodec.errors import VaecodecError
-from vaecodec.naming import INNER, SUFFIX
-from vaecodec.output import Found, check_output, look_at, same_file, write_whole
-from vaecodec.storage import is_folder, local_path, place
+from vaecodec.system.naming import INNER, SUFFIX
+from vaecodec.system.output import Found, check_output, look_at, same_file, write_whole
+from vaecodec.system.storage import is_folder, local_path, place
 
 
 def coded_source(source: str) -> str | BinaryIO:

@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
-from vaecodec.cli.printing import change, result_line, say
+from vaecodec.cli.inputs import plan_inputs
+from vaecodec.cli.printing import change, result_line, say, with_flags
 from vaecodec.errors import VaecodecError, printable
 from vaecodec.folders import Plan, Task, run_jobs, without_done
-from vaecodec.formats import can_write
-from vaecodec.inputs import plan_inputs
-from vaecodec.manifest import MANIFEST, Entry
-from vaecodec.naming import SUFFIX
-from vaecodec.output import Found, look_at
-from vaecodec.runtime.store import load_model
-from vaecodec.storage import is_folder, local_path, place
+from vaecodec.model.file import load_model
+from vaecodec.picture.formats import can_write
+from vaecodec.system.manifest import MANIFEST, Entry
+from vaecodec.system.naming import SUFFIX
+from vaecodec.system.output import Found, look_at
+from vaecodec.system.storage import is_folder, local_path, place
 
 NAMES, FAILURES = 10, 100
 """How many names a line has, and how many failures are shown."""
@@ -64,7 +64,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
         if again := [job.name for job in plan.jobs if job.again]:
             say(quiet, f"done again, since the settings are others: {_some(again)}")
     workers = _workers(plan, many.jobs)
-    totals, notes = Counter[str](), dict[str, list[str]]()
+    totals, notes, near = Counter[str](), dict[str, list[str]](), list[float]()
     started = time.perf_counter()
     with _Bar(quiet, task.kind, plan.count) as advance:
 
@@ -73,6 +73,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
                 totals["in"] += entry["bytes_in"]
                 totals["out"] += entry["bytes_out"]
                 totals["pixels"] += entry["width"] * entry["height"]
+                near.extend(entry[name] for name in ("psnr",) if name in entry)
                 if many.verbose:
                     say(quiet, f"{entry['source']}: {result_line(entry)}")
             for note in entry.get("notes", ()):
@@ -93,9 +94,10 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
     done = plan.count - len(failures)
     pace = f"{totals['pixels'] / 1e6 / seconds:.2f} megapixels a second, {seconds:.1f} s"
     work = f", {change(totals['in'], totals['out'])}, {pace}" if done else ""
+    work += f", PSNR {min(near):.2f} to {max(near):.2f} dB" if near else ""
     say(quiet, f"{done} of {found} files{skipped}{work}{manifest}")
     for entry in failures[:FAILURES]:
-        click.echo(f"vaecodec: {printable(entry['source'])}: {entry['error']}", err=True)
+        click.echo(f"vaecodec: {printable(entry['source'])}: {with_flags(entry['error'])}", err=True)
     if len(failures) > FAILURES:
         click.echo(f"vaecodec: and {len(failures) - FAILURES} more{manifest}", err=True)
     if failures:
@@ -132,7 +134,7 @@ class _Bar:
     def __init__(self, quiet: bool, label: str, total: int) -> None:
         shown = not quiet and sys.stderr.isatty() and total > 0
         self._done, self._rate = 0, 0.0
-        self._bar = click.progressbar(
+        self._bar: Any = click.progressbar(
             length=total,
             label=label,
             file=sys.stderr,

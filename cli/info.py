@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vaecodec.cli.options import complete_paths, pixels_option
-from vaecodec.cli.printing import show
+from vaecodec.cli.printing import show, with_flags
 from vaecodec.errors import VaecodecError, explain, naming, printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
         except VaecodecError as error:
             if not several:
                 raise
-            click.echo(f"vaecodec: {printable(explain(error))}", err=True)
+            click.echo(f"vaecodec: {printable(with_flags(explain(error)))}", err=True)
             failed = True
             continue
         found.append({"file": source, **facts} if several else {**facts})
@@ -56,9 +56,9 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
 def _in_folder(file: str, recursive: bool) -> list[str]:
     """The .vaec files of a folder, or the file itself."""
-    from vaecodec.listing import list_folder
-    from vaecodec.naming import SUFFIX
-    from vaecodec.storage import is_folder, place
+    from vaecodec.system.listing import list_folder
+    from vaecodec.system.naming import SUFFIX
+    from vaecodec.system.storage import is_folder, place
 
     if file == "-" or not is_folder(file):
         return [file]

@@ -15,8 +15,9 @@ from vaecodec.cli.printing import show
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(as_json: bool) -> None:
     """List the shipped models: parameters, complexity, rate range (means over validation pictures), checksum."""
-    from vaecodec.runtime.shipped import EARLIER, shipped_models
-    from vaecodec.runtime.store import load_model
+    from vaecodec.model.file import load_model
+    from vaecodec.model.layers import kmac_per_pixel
+    from vaecodec.model.shipped import EARLIER, shipped_models
 
     rows: list[dict[str, Any]] = []
     for name in shipped_models():
@@ -27,7 +28,7 @@ def models(as_json: bool) -> None:
                 "identity": model.identity.hex(),
                 "parameters": model.parameters,
                 "bytes": Path(model.path).stat().st_size,
-                "kmac_per_pixel": model.config.kmac_per_pixel,
+                "kmac_per_pixel": kmac_per_pixel(model.config),
                 "bpp_range": model.bpp_range,
                 "sha256": model.checksum,
                 "path": str(model.path),

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import click
 from click.shell_completion import CompletionItem
 
-from vaecodec.limits import MAX_METADATA, MAX_PIXELS, METADATA
-from vaecodec.naming import with_dot
-from vaecodec.runtime import BACKENDS
-from vaecodec.runtime.defaults import TUNES
-from vaecodec.runtime.shipped import shipped_models
+from vaecodec.model.defaults import TUNES
+from vaecodec.model.shipped import shipped_models
+from vaecodec.nets import BACKENDS
+from vaecodec.system.limits import MAX_METADATA, MAX_PIXELS, METADATA
+from vaecodec.system.naming import with_dot
 
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
@@ -98,7 +98,7 @@ class SuffixType(click.ParamType):
     def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
         suffix = with_dot(value)
         if suffix != ".png":  # Pillow is loaded later, and its plugins only where they are needed
-            from vaecodec.formats import can_write
+            from vaecodec.picture.formats import can_write
 
             if not can_write(suffix.lower()):
                 self.fail(f"images cannot be written with suffix {value!r}", param, context)

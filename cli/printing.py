@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,10 +44,21 @@ def change(before: int, after: int) -> str:
 
 
 def result_line(entry: dict[str, Any]) -> str:
-    """What became of a file, by its entry in a manifest: sizes, bits a pixel, and whether it was kept as it was."""
+    """What became of a file, by its entry in a manifest: sizes, bits a pixel, whether it was kept as it was, and how
+    near it is where somebody looked."""
+    near = ", lossless" if entry.get("lossless") else f", PSNR {entry['psnr']:.2f} dB" if "psnr" in entry else ""
     kept = f", kept {entry['kept']}" if "kept" in entry else ""
     size = f"{entry['width']}x{entry['height']}"
-    return f"{size}, {change(entry['bytes_in'], entry['bytes_out'])}, {entry['bpp']:.3f} bpp{kept}"
+    return f"{size}, {change(entry['bytes_in'], entry['bytes_out'])}, {entry['bpp']:.3f} bpp{kept}{near}"
+
+
+_SETTINGS = re.compile(r"\((max_pixels|max_metadata|model|backend)\)")
+"""How messages of the library name the setting that decides."""
+
+
+def with_flags(message: str) -> str:
+    """A message of the library with the flags of the command for its settings: (max_pixels) -> (--max-pixels)."""
+    return _SETTINGS.sub(lambda match: f"(--{match[1].replace('_', '-')})", message)
 
 
 def say(quiet: bool, message: str) -> None:

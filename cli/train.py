@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 
 from vaecodec.cli.options import complete_models
-from vaecodec.config import CONFIGS, METRICS, MS_SSIM_MIN_SIZE
 from vaecodec.errors import VaecodecError
+from vaecodec.model.config import CONFIGS, METRICS
+from vaecodec.training.options import OPTIMIZERS, TrainOptions
 
 
 @click.command()
@@ -38,6 +39,7 @@ from vaecodec.errors import VaecodecError
     show_default=True,
     help="Last share of the time in which the rate falls to zero; before, it is constant.",
 )
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True, help="What steps.")
 @click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
 @click.option("--crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="Pixels, multiple of 64.")
 @click.option("--final-crop", type=click.IntRange(64, 1024), default=384, show_default=True, help="In the last part.")
@@ -55,6 +57,7 @@ def train(
     metric: str,
     lr: float,
     decay: float,
+    optimizer: str,
     batch: int,
     crop: int,
     final_crop: int,
@@ -73,47 +76,14 @@ def train(
     """
     warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, among themselves
     try:
-        import torch
-
-        from vaecodec.training.data import CropSampler, PictureStore
-        from vaecodec.training.distributed import World
-        from vaecodec.training.export import export_model, warm_start
-        from vaecodec.training.grow import can_become
-        from vaecodec.training.loop import Objective, Trainer
-        from vaecodec.training.memory import keep_freed_memory
-        from vaecodec.training.options import TrainOptions
-        from vaecodec.training.shapes import count_symbols, fit_mixtures
-        from vaecodec.training.validate import Validation
+        from vaecodec.training.run import train as run_training
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
-    keep_freed_memory()
-    if threads:
-        torch.set_num_threads(threads)
-    model = None
-    if init is not None:
-        from vaecodec.runtime.store import load_model
-
-        model = load_model(init)
-        if config and not can_become(model.config, CONFIGS[config]):
-            raise VaecodecError(f"{init} cannot become {config}, whose sizes are others: leave out --config")
-    model_config = CONFIGS[config or "fast"] if config or not model else model.config
-    name = model_config.name.removesuffix(f"-{model_config.metric}") + (f"-{metric}" if metric != "mse" else "")
-    model_config = dataclasses.replace(model_config, name=name, trained_for=metric)
-    anchors = model_config.anchors
-    if metric != "mse" and min(crop, final_crop) < MS_SSIM_MIN_SIZE:
-        raise VaecodecError(f"{metric} needs crops of at least {MS_SSIM_MIN_SIZE} pixels")
-    if crop % 64 or final_crop % 64 or batch % anchors:
-        raise VaecodecError(f"crops must be multiples of 64 pixels and the batch of {anchors}")
-    world = World.join(device)
-    if world.main:
-        PictureStore.build(data, run / "pictures")
-    world.agree(0)  # the others wait for the pictures
-    store = PictureStore(run / "pictures")
     options = TrainOptions(
         minutes=minutes,
         metric=metric,
-        hyper_warmup=0.0 if init else TrainOptions.hyper_warmup,
         learning_rate=lr,
+        optimizer=optimizer,
         decay=decay,
         batch=batch,
         crop=crop,
@@ -121,27 +91,15 @@ def train(
         seed=seed,
         bf16=bf16,
     )
-    trainer = Trainer(model_config, options, store, run, world)
-    trainer.start(partial(warm_start, model) if model else None)
-    output = output or run / "model.safetensors"
-    if world.main:
-        click.echo(f"transforms in {'bfloat16' if trainer.bf16 else 'float32'}", err=True)
-
-    def write(modules: Objective, validation: Validation) -> None:
-        symbols = count_symbols(modules.vae, CropSampler(store, seed + 1))
-        rates = [point.z_bpp + point.y_bpp for point in validation.points]
-        bpp_range, mixtures = (rates[0], rates[-1]), fit_mixtures(symbols)
-        export_model(modules.vae, modules.entropy, output, bpp_range, mixtures, trainer.work.done)
-
-    with _bar(world.main) as progress:
-        validation = trainer.train(progress, validated=write)
-    world.leave()
-    if not world.main:
+    with _bar(os.environ.get("RANK", "0") == "0") as report:
+        note = partial(click.echo, err=True)
+        trained = run_training(data, run, options, config, init, output, device, threads, report, note)
+    if trained is None:
         return
-    click.echo(f"{trainer.step} steps in {trainer.elapsed:.0f} s; {output}; validation:", err=True)
-    for point in validation.points:
+    note(f"{trained.steps} steps in {trained.seconds:.0f} s; {trained.output}; validation:")
+    for point in trained.validation.points:
         rate = point.z_bpp + point.y_bpp
-        click.echo(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels", err=True)
+        note(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels")
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import vaecodec
-from vaecodec.output import write_whole
 from vaecodec.picture import to_picture
+from vaecodec.system.output import write_whole
 
 CODEC = vaecodec.Codec(threads=1)
 

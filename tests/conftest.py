@@ -73,6 +73,6 @@ def training_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(training_pictures: Path, tmp_path_factory: pytest.TempPathFactory):
     """Those pictures, decoded once: a PictureStore."""
-    from vaecodec.training.data import PictureStore
+    from vaecodec.training.data.pictures import PictureStore
 
     return PictureStore.build(training_pictures, tmp_path_factory.mktemp("cache"))

@@ -5,7 +5,6 @@ What is heavy is imported when it is first used, so that the command can answer 
 
 from __future__ import annotations
 
-import functools
 import importlib
 import os
 from pathlib import Path
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from vaecodec.codec import Codec
+    from vaecodec.coding.windows import Damage
     from vaecodec.inspection import inspect
     from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
     from vaecodec.types import ImageLike, SourceLike
-    from vaecodec.windows import Damage
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,7 +53,7 @@ __all__ = [
 ]
 _LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
 _LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "Target", "TargetError"], "vaecodec.targets")
-_LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.windows"}
+_LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.coding.windows"}
 
 
 def __getattr__(name: str) -> Any:
@@ -63,9 +62,11 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_LAZY[name]), name)
 
 
-@functools.lru_cache(maxsize=4)
-def _codec(model: str | Path | None, tune: str | None) -> Codec:
-    return __getattr__("Codec")(model, tune=tune)
+def _codec(model: str | Path | None, tune: str | None, metadata: str) -> Codec:
+    from vaecodec.codec import shared_codec
+    from vaecodec.coding.session import Settings
+
+    return shared_codec(Settings(model, tune=tune, metadata=metadata))
 
 
 def encode(
@@ -75,24 +76,27 @@ def encode(
     effort: int = 1,
     tune: str | None = None,
     target: Target | None = None,
+    *,
+    metadata: str = "all",
 ) -> bytes:
-    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec.encode.
+    """Encode an image (PIL image, numpy array, torch tensor, path) to the bytes of a .vaec file; see Codec and
+    Codec.encode.
 
     >>> data = vaecodec.encode(image, quality=50)
     >>> small = vaecodec.encode("photo.png", target=vaecodec.Size(700), tune="psnr")
     >>> len(small) <= 700
     True
     """
-    return _codec(model, tune).encode(image, quality, target, effort=effort)
+    return _codec(model, tune, metadata).encode(image, quality, target, effort=effort)
 
 
-def decode(source: SourceLike, model: str | Path | None = None) -> Image.Image:
+def decode(source: SourceLike, model: str | Path | None = None, *, metadata: str = "all") -> Image.Image:
     """Decode a .vaec file (bytes, path or binary file object) to a PIL image; see Codec.decode.
 
     >>> vaecodec.decode("photo.vaec").size
     (96, 64)
     """
-    return _codec(model, None).decode(source)
+    return _codec(model, None, metadata).decode(source)
 
 
 def encode_file(
@@ -104,6 +108,7 @@ def encode_file(
     tune: str | None = None,
     target: Target | None = None,
     *,
+    metadata: str = "all",
     overwrite: bool = False,
 ) -> list[str]:
     """Encode an image file to a .vaec file, which appears whole or not at all; returns notes. See Codec.encode_file.
@@ -111,7 +116,9 @@ def encode_file(
     >>> vaecodec.encode_file("photo.png", "new.vaec", quality=50)
     []
     """
-    return _codec(model, tune).encode_file(source, output, quality, target, effort=effort, overwrite=overwrite)
+    return _codec(model, tune, metadata).encode_file(
+        source, output, quality, target, effort=effort, overwrite=overwrite
+    )
 
 
 def decode_file(
@@ -122,6 +129,7 @@ def decode_file(
     quality: int | None = None,
     lossless: bool = False,
     png_level: int = 1,
+    metadata: str = "all",
     overwrite: bool = False,
 ) -> list[str]:
     """Decode a .vaec file to an image file in the format of its suffix, which appears whole or not at all; returns
@@ -130,6 +138,6 @@ def decode_file(
     >>> vaecodec.decode_file("photo.vaec", "photo.webp", quality=90)
     []
     """
-    return _codec(model, None).decode_file(
+    return _codec(model, None, metadata).decode_file(
         source, output, quality=quality, lossless=lossless, png_level=png_level, overwrite=overwrite
     )

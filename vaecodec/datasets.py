@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec, Kind
 from vaecodec.errors import ImageError, missing_package
-from vaecodec.files import Source
-from vaecodec.listing import list_folder
-from vaecodec.naming import SUFFIX
 from vaecodec.picture import to_tensor
-from vaecodec.storage import place
+from vaecodec.system.files import Source
+from vaecodec.system.listing import list_folder
+from vaecodec.system.naming import SUFFIX
+from vaecodec.system.storage import place
 
 try:
     import torch

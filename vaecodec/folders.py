@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -12,22 +13,24 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
+from vaecodec.codec.scaling import decode_scaled
 from vaecodec.errors import explain
-from vaecodec.files import Source, input_limit
-from vaecodec.formats import can_write, missing_plugin, readable_suffixes
-from vaecodec.inspection import kept_as
-from vaecodec.limits import TILE_LOG2
-from vaecodec.listing import Listing, list_folder
-from vaecodec.manifest import MANIFEST, Entry, Written, open_manifest
-from vaecodec.naming import SUFFIX, decoded_names, encoded_name, folded
-from vaecodec.output import Found, check_free, look_at, remove_partials, write_whole
+from vaecodec.inspection import KEPT, kept_as
+from vaecodec.model.defaults import tuned_model
+from vaecodec.model.file import load_model
 from vaecodec.picture import Picture, Saving, save_picture, to_picture
-from vaecodec.runtime.defaults import tuned_model
-from vaecodec.runtime.store import load_model
-from vaecodec.scaling import decode_scaled
-from vaecodec.signals import pass_on_stops
-from vaecodec.storage import is_url, local_path, place
+from vaecodec.picture.formats import can_write, missing_plugin, readable_suffixes
+from vaecodec.rate_control.scores import visible_psnr
+from vaecodec.system.files import Source, input_limit
+from vaecodec.system.limits import TILE_LOG2
+from vaecodec.system.listing import Listing, list_folder
+from vaecodec.system.manifest import MANIFEST, Entry, Written, open_manifest
+from vaecodec.system.naming import SUFFIX, decoded_names, encoded_name, folded
+from vaecodec.system.output import Found, check_free, look_at, remove_partials, write_whole
+from vaecodec.system.signals import pass_on_stops
+from vaecodec.system.storage import is_url, local_path, place
 from vaecodec.targets import Target
 
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
@@ -49,6 +52,8 @@ class Task:
     goal: Target | None = None
     saving: Saving = field(default_factory=Saving)
     scale: Fraction = Fraction(1)
+    verify: bool = False
+    """Whether encoded files are decoded again, to say how near they are."""
 
     def settings(self) -> dict[str, Any]:
         """What decides on the bytes of an output, as it is in the manifest: a model by its identity."""
@@ -171,9 +176,9 @@ def run_jobs(
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
-    bytes_in, bytes_out, bpp, settings, seconds, and kept, notes and what was reached where there are any; or source
-    and error. A worker that dies costs at most the file that it holds. Raises VaecodecError if no worker starts or the
-    manifest is none.
+    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, and psnr or lossless of
+    what was verified; or source and error. A worker that dies costs at most the file that it holds. Raises
+    VaecodecError if no worker starts or the manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -211,7 +216,7 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Generator[Entry, None
     if not workers:
         yield from map(Worker(task), jobs)
         return
-    from vaecodec.crew import DEATHS, Crew  # a command for one file does not need it
+    from vaecodec.system.crew import DEATHS, Crew  # a command for one file does not need it
 
     dead = f"{DEATHS} worker processes died on it (out of memory?)"
     yield from Crew[Job, Entry](workers, partial(Worker, task)).run(jobs, lambda job: _failure(job, dead))
@@ -246,28 +251,26 @@ class Worker:
     def _encode(self, job: Job) -> Entry:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
-        if self.task.goal is None:
-            data = self.codec.encode_picture(picture, self.task.quality)
-            return self._written(
-                job, data, picture, size, len(data), picture.notes, kept_as(data, self.codec.max_pixels)
-            )
-        reached = self.codec.reach(picture, self.task.goal)
-        notes = [*picture.notes, *reached.notes]
-        entry = self._written(
-            job, reached.data, picture, size, len(reached.data), notes, kept_as(reached.data, self.codec.max_pixels)
-        )
-        return entry | {"reached": str(reached)}
+        reached = self.codec.reach(picture, self.task.goal) if self.task.goal else None
+        data = reached.data if reached else self.codec.encode_picture(picture, self.task.quality)
+        notes = [*picture.notes, *(reached.notes if reached else [])]
+        near = visible_psnr(picture, self.codec.decode_picture(data)) if self.task.verify else None
+        entry = self._written(job, data, picture, size, notes, kept_as(data, self.codec.max_pixels))
+        entry["bpp"] = _bpp(len(data), picture.width, picture.height)
+        if near is not None:
+            entry |= {"lossless": True} if near == math.inf else {"psnr": round(near, 2)}
+        return entry | ({"reached": str(reached)} if reached else {})
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:
             picture, size = decode_scaled(self.codec, source, self.task.scale), source.size
-            kept = kept_as(source, self.codec.max_pixels)
+            container = read_container(source, self.codec.max_pixels)
         data, notes = save_picture(picture, self.task.suffix, self.task.saving)
-        return self._written(job, data, picture, size, size, notes, kept)
+        entry = self._written(job, data, picture, size, notes, KEPT.get(container.kept))
+        header = container.header
+        return entry | {"bpp": _bpp(size, header.width, header.height)}  # of the whole image, whatever the scale
 
-    def _written(
-        self, job: Job, data: bytes, picture: Picture, size: int, coded: int, notes: list[str], kept: str | None
-    ) -> Entry:
+    def _written(self, job: Job, data: bytes, picture: Picture, size: int, notes: list[str], kept: str | None) -> Entry:
         write_whole(job.target, data, self.task.force or job.again)
         entry = {
             "source": str(job.source),
@@ -276,9 +279,12 @@ class Worker:
             "height": picture.height,
             "bytes_in": size,
             "bytes_out": len(data),
-            "bpp": round(coded * 8 / (picture.width * picture.height), 4),
             "settings": self.settings,
         }
         if kept:
             entry["kept"] = kept
         return entry | ({"notes": notes} if notes else {})
+
+
+def _bpp(size: int, width: int, height: int) -> float:
+    return round(size * 8 / (width * height), 4)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from vaecodec.bitstream.container import Container, Section, inflate, read_container
-from vaecodec.config import QUALITY_UNIT
+from vaecodec.bitstream.spec import QUALITY_UNIT
 from vaecodec.errors import FormatError
-from vaecodec.exif_block import ExifBlock
-from vaecodec.files import Source
-from vaecodec.limits import MAX_PIXELS
-from vaecodec.runtime.shipped import name_of
+from vaecodec.model.shipped import name_of
+from vaecodec.picture.exif_block import ExifBlock
+from vaecodec.system.files import Source
+from vaecodec.system.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from vaecodec.types import SourceLike

@@ -22,13 +22,15 @@ from typing import IO, Any
 
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from vaecodec.bitstream.container import MAGIC, Container, inflate, read_container
-from vaecodec.codec import Codec
+from vaecodec.bitstream.container import Container, inflate, read_container
+from vaecodec.codec import Codec, shared_codec
+from vaecodec.coding.session import Settings
 from vaecodec.errors import VaecodecError
-from vaecodec.files import Source
 from vaecodec.picture import to_picture, to_pil
 from vaecodec.picture.metadata import EXIF_TAGS, exif_of, xmp_of
-from vaecodec.sections import METADATA
+from vaecodec.sections.payloads import METADATA
+from vaecodec.system.files import Source
+from vaecodec.system.naming import MAGIC
 from vaecodec.targets import check_alone
 
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
@@ -36,18 +38,13 @@ PREVIEW = 8
 _INFO_NAME = {"icc": "icc_profile"}
 # Pillow has its own limit on pixels (Image.MAX_IMAGE_PIXELS), which it checks when a file is opened.
 _UNLIMITED = 1 << 62
-_codecs: dict[Any, Codec] = {}
 
 
 def _codec(
     model: Any = None, effort: int = 1, keep_hidden: bool = False, tune: str | None = None, metadata: str = "all"
 ) -> Codec:
-    """Models stay loaded."""
-    key = model, effort, bool(keep_hidden), tune, metadata
-    if key not in _codecs:
-        how: dict[str, Any] = {"effort": effort, "keep_hidden": key[2], "tune": tune, "metadata": metadata}
-        _codecs[key] = Codec(model, max_pixels=_UNLIMITED, **how)
-    return _codecs[key]
+    how: dict[str, Any] = {"effort": effort, "keep_hidden": bool(keep_hidden), "tune": tune, "metadata": metadata}
+    return shared_codec(Settings(model, max_pixels=_UNLIMITED, **how))
 
 
 class VaecImageFile(ImageFile.ImageFile):

@@ -18,14 +18,14 @@ import numpy as np
 from vaecodec.codec import Codec
 from vaecodec.errors import ImageError, VaecodecError, explain, missing_package, printable
 from vaecodec.folders import Job, Plan, Task, Worker, make_plan, without_done
-from vaecodec.formats import can_write
-from vaecodec.naming import SUFFIX, with_dot
-from vaecodec.output import remove_partials
-from vaecodec.rate import quality_units
-from vaecodec.runtime.defaults import tuned_model
-from vaecodec.runtime.store import load_model
-from vaecodec.signals import pass_on_stops
-from vaecodec.storage import is_url
+from vaecodec.model.defaults import tuned_model
+from vaecodec.model.file import load_model
+from vaecodec.model.rate import quality_units
+from vaecodec.picture.formats import can_write
+from vaecodec.system.naming import SUFFIX, with_dot
+from vaecodec.system.output import remove_partials
+from vaecodec.system.signals import pass_on_stops
+from vaecodec.system.storage import is_url
 from vaecodec.targets import Target, check_alone, check_kind
 
 try:

@@ -1,5 +1,5 @@
 /** Slim model files: what decoding needs of a model, with the identity of the whole file recorded; the same bytes as
- * vaecodec.runtime.store.slim_copy makes. */
+ * vaecodec.model.file.slim_copy makes. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from vaecodec.bitstream.fields import Reader, varint
-from vaecodec.config import (
+from vaecodec.bitstream.grid import TileGrid, counted_pixels
+from vaecodec.bitstream.spec import (
     HYPER_STRIDE,
     IDENTITY_BYTES,
     MAX_CHANNELS,
@@ -20,11 +21,10 @@ from vaecodec.config import (
     QUALITY_UNIT,
 )
 from vaecodec.errors import FormatError
-from vaecodec.files import Source
-from vaecodec.limits import MAX_METADATA
-from vaecodec.tiles import TileGrid, counted_pixels
+from vaecodec.system.files import Source
+from vaecodec.system.limits import MAX_METADATA
+from vaecodec.system.naming import MAGIC
 
-MAGIC = b"VAEC"
 IMAGES = (b"\x89PNG\r", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 """How files of images begin that somebody may take for one of ours."""
 VERSION = 2
@@ -247,7 +247,7 @@ def _read_header(reader: Reader, version: int, flags: int, max_pixels: int) -> H
     if not width or not height:
         raise FormatError("the image has no pixels")
     if counted_pixels(width, height) > max_pixels:
-        raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (--max-pixels)")
+        raise FormatError(f"the image has {width}x{height} pixels, more than the limit of {max_pixels} (max_pixels)")
     quality = int.from_bytes(reader.take(2), "little")
     if not QUALITY_MIN * QUALITY_UNIT <= quality <= QUALITY_MAX * QUALITY_UNIT:
         raise FormatError("the quality in the file is out of range")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaecodec.errors import FormatError
-from vaecodec.files import Source
+from vaecodec.system.files import Source
 
 
 def varint(value: int) -> bytes:

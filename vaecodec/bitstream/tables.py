@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vaecodec.config import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
+from vaecodec.bitstream.spec import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
 from vaecodec.errors import ModelError
 
 TOTAL = 1 << 24

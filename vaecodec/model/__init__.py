@@ -1,1 +1,1 @@
-"""The torch definition of the four nets."""
+"""What a model is: its sizes, layers, rates and file; without torch."""

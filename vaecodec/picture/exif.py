@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from vaecodec.exif_block import ORIENTATION, ExifBlock
+from vaecodec.picture.exif_block import ORIENTATION, ExifBlock
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

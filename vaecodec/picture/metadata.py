@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from vaecodec.exif_block import ExifBlock
+from vaecodec.picture.exif_block import ExifBlock
 
 EXIF_TAGS = {
     *(ExifTags.Base[name] for name in ("ImageDescription", "Make", "Model", "XResolution", "YResolution")),

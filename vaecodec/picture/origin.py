@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, JpegImagePlugin
 
-from vaecodec.jpeg_file import PlainJpeg, plain_jpeg
+from vaecodec.picture.jpeg_file import PlainJpeg, plain_jpeg
 
 SAMPLINGS = (2, 1, 0)
 """Chroma at a quarter, half or all of the pixels, as Pillow numbers them."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vaecodec.bitstream.grid import counted_pixels
 from vaecodec.errors import ImageError
 from vaecodec.picture.origin import JpegOrigin
-from vaecodec.tiles import counted_pixels
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 """What counts as an image file in a folder."""
@@ -51,4 +51,4 @@ def check_pixels(width: int, height: int, limit: int) -> None:
     if width < 1 or height < 1:
         raise ImageError("the image has no pixels")
     if counted_pixels(width, height) > limit:
-        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (--max-pixels)")
+        raise ImageError(f"the image has {width}x{height} pixels, more than the limit of {limit} (max_pixels)")

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaecodec.bitstream.container import MAGIC
 from vaecodec.errors import ImageError, VaecodecError
-from vaecodec.files import Source, input_limit, is_buffer
-from vaecodec.formats import register_for
-from vaecodec.limits import MAX_PIXELS
 from vaecodec.picture.exif import TURNS, orientation_of
+from vaecodec.picture.formats import register_for
 from vaecodec.picture.metadata import metadata_of
 from vaecodec.picture.modes import Stored, eight_bit, to_eight_bit
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.origin import origin_of
 from vaecodec.picture.picture import SIXTEEN_BITS, Picture, check_pixels
 from vaecodec.picture.png import colour_notes, is_png, without_texts
+from vaecodec.system.files import Source, input_limit, is_buffer
+from vaecodec.system.limits import MAX_PIXELS
+from vaecodec.system.naming import MAGIC
 
 if TYPE_CHECKING:
     from vaecodec.types import ImageLike

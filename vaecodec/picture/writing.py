@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from vaecodec.errors import ImageError, missing_package
-from vaecodec.exif_block import ORIENTATION, ExifBlock
-from vaecodec.jpeg_file import density, with_metadata
+from vaecodec.picture.exif_block import ORIENTATION, ExifBlock
+from vaecodec.picture.jpeg_file import density, with_metadata
 from vaecodec.picture.metadata import dpi_of, resolution
 from vaecodec.picture.opening import pixel_limit
 from vaecodec.picture.picture import Picture
@@ -72,7 +72,7 @@ class Saving:
 
 
 WITH_QUALITY = ("JPEG", "WEBP", "AVIF", "HEIF", "JXL")
-"""Formats that --quality is for."""
+"""Formats that lose something, and take a quality."""
 WITHOUT_LOSS = ("WEBP", "JXL")
 """Formats that are written without loss if that is asked for; Pillow writes AVIF at quality 100 with errors up to 3."""
 

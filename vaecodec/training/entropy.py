@@ -6,8 +6,9 @@ import torch
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
 
-from vaecodec.config import HYPER_LIMIT, SCALE_MIN, ModelConfig
-from vaecodec.model.vae import Prediction
+from vaecodec.bitstream.spec import HYPER_LIMIT, SCALE_MIN
+from vaecodec.model.config import ModelConfig
+from vaecodec.nets.torch.vae import Prediction
 
 
 class EntropyModels(nn.Module):

@@ -10,18 +10,18 @@ import torch
 from safetensors.numpy import save as save_safetensors
 
 from vaecodec.bitstream.coder import check_tables
+from vaecodec.bitstream.spec import HYPER_LIMIT, SCALES
 from vaecodec.bitstream.tables import TOTAL, PackedTables, hyper_tables, latent_tables
-from vaecodec.config import BIAS_UNIT, HYPER_LIMIT, LEVELS_PER_UNIT, OCTAVE, SCALES
 from vaecodec.errors import ModelError
-from vaecodec.model.exact import ExactConv, quantise_weight
-from vaecodec.model.vae import VAE
-from vaecodec.output import write_whole
-from vaecodec.runtime.layers import expected_tensors
-from vaecodec.runtime.store import ModelFile
-from vaecodec.training.data import CropSampler
+from vaecodec.model.file import ModelFile
+from vaecodec.model.layers import EXACT_BIAS_UNIT, PARAMETER_UNITS, expected_tensors
+from vaecodec.nets.torch.exact import ExactConv, quantise_weight
+from vaecodec.nets.torch.vae import VAE
+from vaecodec.system.output import write_whole
+from vaecodec.training.data.crops import CropSampler
 from vaecodec.training.entropy import EntropyModels
-from vaecodec.training.grow import can_become, grow
-from vaecodec.training.narrow import narrow
+from vaecodec.training.start.grow import can_become, grow
+from vaecodec.training.start.narrow import narrow
 
 
 def _integers(values: torch.Tensor, unit: int, name: str) -> np.ndarray:
@@ -39,11 +39,9 @@ def _exact_tensors(vae: VAE) -> dict[str, np.ndarray]:
             weight, shift = quantise_weight(module.weight.detach().cpu())
             tensors[f"{name}.weight"] = weight.numpy().astype(np.int8)
             tensors[f"{name}.shift"] = shift.numpy().astype(np.uint8)
-            tensors[f"{name}.bias"] = _integers(module.bias, BIAS_UNIT * LEVELS_PER_UNIT, f"{name}.bias")
-    for name in ("hyper_rate", "step_rate"):
-        tensors[f"prior.{name}"] = _integers(getattr(vae.prior, name), BIAS_UNIT * LEVELS_PER_UNIT, name)
-    for name in ("norm", "gain", "hyper_gain"):
-        tensors[name] = _integers(getattr(vae, name), OCTAVE, name)
+            tensors[f"{name}.bias"] = _integers(module.bias, EXACT_BIAS_UNIT, f"{name}.bias")
+    for name, unit in PARAMETER_UNITS.items():
+        tensors[name] = _integers(vae.get_parameter(name), unit, name)
     return tensors
 
 
@@ -90,7 +88,7 @@ def export_model(
 def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels, sampler: CropSampler | None = None) -> None:
     """Set the weights of a new run from a model file of the same configuration (its name aside), or of one that can
     become it; `sampler` gives pictures for new latents and narrower blocks."""
-    from vaecodec.runtime.torch import load_vae
+    from vaecodec.nets.torch.backend import load_vae
 
     model.require_encoder()
     if not can_become(model.config, vae.config):

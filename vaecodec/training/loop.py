@@ -14,20 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from vaecodec.config import PATCH, ModelConfig
-from vaecodec.model.vae import VAE
-from vaecodec.output import write_whole
-from vaecodec.training.data import CropSampler, PictureStore
+from vaecodec.bitstream.spec import PATCH
+from vaecodec.model.config import ModelConfig
+from vaecodec.nets.torch.vae import VAE
+from vaecodec.system.output import write_whole
+from vaecodec.training.checkpoint import load_state, save_state
+from vaecodec.training.data.crops import CropSampler
+from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.distributed import World
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.guard import Guard
-from vaecodec.training.linear import block_features, block_transform
 from vaecodec.training.loss import Loss, rate_distortion
 from vaecodec.training.options import TrainOptions
 from vaecodec.training.plot import plot_run
 from vaecodec.training.precision import bfloat16_pays
 from vaecodec.training.schedule import averaging, schedule
-from vaecodec.training.state import load_state, save_state
+from vaecodec.training.soap import Soap
+from vaecodec.training.start.klt import block_features, block_transform
 from vaecodec.training.validate import Validation, to_batch, validate
 from vaecodec.training.work import Work, processor
 
@@ -70,7 +73,7 @@ class Trainer:
         self.averaged = False
         quicker = options.bf16 if options.bf16 is not None else bfloat16_pays(self.world.device)
         self.bf16 = bool(self.world.agree(quicker))
-        self.optimizer = torch.optim.Adam(self._parameter_groups(), fused=True)
+        self.optimizer = self._optimizer()
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +94,10 @@ class Trainer:
     @property
     def best_path(self) -> Path:
         return self.run / "best.safetensors"
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        groups = self._parameter_groups()
+        return Soap(groups) if self.options.optimizer == "soap" else torch.optim.Adam(groups, fused=True)
 
     def _parameter_groups(self) -> list[dict]:
         """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from vaecodec.config import ModelConfig
-from vaecodec.model.distortion import distortion
-from vaecodec.model.vae import Prediction
+from vaecodec.model.config import ModelConfig
+from vaecodec.nets.torch.distortion import distortion
+from vaecodec.nets.torch.vae import Prediction
 
 WEIGHT_EXPONENT = -0.4
 """Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 makes all rates weigh the same (the loss grows as the square

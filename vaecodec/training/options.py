@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OPTIMIZERS = ("adam", "soap")
+"""soap costs a third more time a step, and at equal time was ahead (docs/training.md)."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -13,6 +16,8 @@ class TrainOptions:
     metric: str = "mse"
     """Distortion, one of config.METRICS."""
     learning_rate: float = 2.5e-3
+    optimizer: str = "adam"
+    """One of OPTIMIZERS."""
     decay: float = 1.0
     """Last share of the run in which the learning rate falls to zero along half a cosine; before it, the rate is
     constant (warm-up, stable, decay: Hu et al. 2024, arXiv 2404.06395). 1 suits a short run; a long one that may go on

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from vaecodec.config import ModelConfig
-from vaecodec.model.distortion import distortion
-from vaecodec.model.vae import VAE
-from vaecodec.training.data import PictureStore, centre_crops
+from vaecodec.model.config import ModelConfig
+from vaecodec.nets.torch.distortion import distortion
+from vaecodec.nets.torch.vae import VAE
+from vaecodec.training.data.crops import centre_crops
+from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.entropy import EntropyModels
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import Template
 
-from vaecodec.comparison import COLUMNS, EQUAL, Likeness, Shown, cells
+from vaecodec.viewer.figures import COLUMNS, EQUAL, Likeness, Shown, cells
 from vaecodec.viewer.pages import STYLE, escaped, resource, table
 from vaecodec.viewer.scenes import FIT, Scene, Side, viewer
 

@@ -1,0 +1,1 @@
+"""One question a script; none of it is installed."""

@@ -1,0 +1,46 @@
+"""The one table of layers, held against the torch modules, the shipped files and the figures of the cards."""
+
+from __future__ import annotations
+
+import pytest
+
+from vaecodec.model.config import CONFIGS
+from vaecodec.model.file import load_model
+from vaecodec.model.layers import expected_tensors, kmac_per_pixel, layers
+from vaecodec.model.shipped import EARLIER, shipped_models
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_table_names_what_torch_trains(name: str) -> None:
+    pytest.importorskip("torch")
+    from vaecodec.nets.torch.exact import ExactConv
+    from vaecodec.nets.torch.vae import VAE
+
+    vae = VAE(CONFIGS[name])
+    table = layers(CONFIGS[name])
+    weights = {name.removesuffix(".weight"): p for name, p in vae.named_parameters() if name.endswith(".weight")}
+    assert weights.keys() == table.keys()
+    for layer, weight in weights.items():
+        entry = table[layer]
+        assert tuple(weight.shape) == (entry.outputs, entry.inputs, entry.kernel, entry.kernel), layer
+        assert isinstance(vae.get_submodule(layer), ExactConv) == entry.exact, layer
+
+
+@pytest.mark.parametrize("name", [*shipped_models(), *EARLIER])
+def test_the_table_names_what_files_hold(name: str) -> None:
+    model = load_model(name)
+    tables = {"tables.latent.counts", "tables.hyper.counts"}
+    expected = expected_tensors(model.config, slim=model.slim)
+    assert model.tensors.keys() - tables == expected.keys()
+    assert all((t.dtype, t.shape) == expected[n] for n, t in model.tensors.items() if n not in tables)
+
+
+def test_multiplications() -> None:
+    """Those of two layers counted by hand, and the whole within a hundredth of what it was counted to be before the
+    table (down2 was forgotten then)."""
+    config = CONFIGS["fast"]
+    table = layers(config)
+    assert float(table["analysis.stem"].macs) == 192 * 192 / 64
+    # Of the 2 * 336 channels of values and magnitudes, step 2 knows one half.
+    assert float(table["prior.steps.2.head"].macs) == (128 * 128 + 128 * 336) / 256
+    assert kmac_per_pixel(config) == pytest.approx({"encode": 11.85, "decode": 11.38}, abs=0.02)

@@ -1,0 +1,45 @@
+"""Batches: images of equal size go through the nets in one pass, several passes side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from vaecodec.system.parallel import Workers
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Alike = TypeVar("Alike", bound=tuple)
+
+PASS = 8
+"""Images in a pass at most."""
+CPU_PASS_PIXELS, DEVICE_PASS_PIXELS = 1 << 18, 1 << 23
+"""Pixels in a pass at most, unless one image has more: on a CPU stacking costs more than it saves beyond that, on other
+devices it bounds the memory."""
+
+
+def in_chunks(items: Iterable[In], work: Callable[[Sequence[In]], list[Out]], workers: Workers) -> list[Out]:
+    """Results of `work`, which gets at most PASS items in a row, so few that all workers have some."""
+    items = list(items)
+    size = max(1, min(PASS, -(-len(items) // workers.count)))
+    parts = [items[start : start + size] for start in range(0, len(items), size)]
+    return [result for results in workers.map(work, parts) for result in results]
+
+
+def in_passes(
+    items: Iterable[In], alike: Callable[[In], Alike], work: Callable[[list[In]], list[Out]], workers: Workers
+) -> list[Out]:
+    """Results of `work` in the order of `items`, which it gets in lists whose members are `alike`: equal in width,
+    height and whatever follows. A pass is made as soon as it is full, so that few items are held at a time."""
+    limit = CPU_PASS_PIXELS if workers.parallel else DEVICE_PASS_PIXELS
+    results: dict[int, Out] = {}
+    waiting: dict[Alike, dict[int, In]] = {}
+    for index, item in enumerate(items):
+        width, height, *_ = key = alike(item)
+        waiting.setdefault(key, {})[index] = item
+        if (len(waiting[key]) + 1) * width * height > limit:
+            full = waiting.pop(key)
+            results |= zip(full, work([*full.values()]), strict=True)
+    for rest in waiting.values():
+        results |= zip(rest, work([*rest.values()]), strict=True)
+    return [results[index] for index in range(len(results))]

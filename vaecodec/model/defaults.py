@@ -1,0 +1,42 @@
+"""Which model encodes unless another is asked for, and at which quality."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from vaecodec.errors import VaecodecError
+from vaecodec.model.shipped import model_folder
+
+DEFAULT_MODEL = "eye"
+TUNES = {"eye": "eye", "psnr": "fast", "ms-ssim": "fast-ms-ssim"}
+"""Shipped models by what they were trained for."""
+QUALITIES = "quality.json"
+"""Beside the shipped models: what each quality means on photographs, by the identity of the model
+(benchmarks/quality.py)."""
+ORDINARY_QUALITY = 60.0
+"""The default quality of models of which nothing was measured."""
+
+
+def tuned_model(model: str | Path | None, tune: str | None) -> str | Path | None:
+    """The model to load where `tune`, one of TUNES, may name it; raises VaecodecError for another, or if both do."""
+    if tune is None:
+        return model
+    if model is not None:
+        raise VaecodecError("tune is another name for a shipped model: give tune or model, not both")
+    if tune not in TUNES:
+        raise VaecodecError(f"unknown tune {tune!r}; there are {', '.join(TUNES)}")
+    return TUNES[tune]
+
+
+@cache
+def qualities() -> dict[str, dict]:
+    """The contents of QUALITIES."""
+    return json.loads((model_folder() / QUALITIES).read_text())
+
+
+def default_quality(identity: str) -> float:
+    """The quality at which the model of that identity (8 hexadecimal digits) gives SSIMULACRA 2 of about 70 on the mean
+    of photographs."""
+    return qualities().get(identity, {}).get("default_quality", ORDINARY_QUALITY)

@@ -1,0 +1,1 @@
+"""The nets on onnxruntime: the default."""

@@ -1,0 +1,124 @@
+"""The nets on onnxruntime: the default."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.grid import Rect
+from vaecodec.bitstream.spec import PATCH
+from vaecodec.errors import BackendError
+from vaecodec.model.file import ModelFile
+from vaecodec.model.rate import RatePosition
+from vaecodec.nets.check import check_exact
+from vaecodec.nets.interface import Float
+from vaecodec.nets.onnx import graphs
+from vaecodec.nets.onnx.gradients import squared_error
+
+
+def _providers(device: str) -> list:
+    """onnxruntime's providers for a device; raises BackendError if this build of it has none."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return ["CPUExecutionProvider"]
+    if kind != "cuda" or not (number or "0").isdigit():
+        raise BackendError(f"the onnx backend knows the devices cpu and cuda, not {device!r}")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise BackendError("this onnxruntime has no CUDA: pip install onnxruntime-gpu, or use torch (backend)")
+    return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
+
+
+class OnnxNets:
+    """Implements Nets on onnxruntime: device "cpu" or "cuda" ("cuda:1", ...), the latter with onnxruntime-gpu.
+
+    A graph is built and loaded when it is first used."""
+
+    def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
+        self._model = model
+        self._providers = _providers(device)
+        self._options = onnxruntime.SessionOptions()
+        self._options.log_severity_level = 3
+        # Threads that spin between the runs of one session take the cores from the other sessions and the coder.
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if threads is not None:
+            self._options.intra_op_num_threads = threads
+        if device != "cpu":
+            # Where CUDA does not work onnxruntime logs pages; _session says it in one line.
+            self._options.log_severity_level = 4
+            onnxruntime.set_default_logger_severity(4)
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._lock = threading.Lock()
+        if device != "cpu":
+            check_exact(self, OnnxNets(model), model)
+
+    def _session(self, graph: bytes) -> onnxruntime.InferenceSession:
+        """Raises BackendError where the device cannot be had: onnxruntime would go on with the CPU in silence."""
+        try:
+            session = onnxruntime.InferenceSession(graph, self._options, self._providers, enable_fallback=0)
+        except Exception as error:  # see _run
+            raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
+        if len(self._providers) > 1 and "CUDAExecutionProvider" not in session.get_providers():
+            raise BackendError("onnxruntime cannot use CUDA here: driver, CUDA or cuDNN are missing or do not fit it")
+        return session
+
+    def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
+        key = name if step is None else f"{name}_{step}"
+        with self._lock:
+            if key not in self._sessions:
+                build = squared_error if name == "squared_error" else getattr(graphs, name)
+                data = build(self._model) if step is None else build(self._model, step)
+                self._sessions[key] = self._session(data)
+        try:
+            return self._sessions[key].run(None, inputs)
+        except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
+            raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
+
+    def _at_rate(self, table: str, rate: RatePosition) -> Float:
+        """Rows of a float table (A, ...) at a rate, linearly between anchors: (...)."""
+        rows, weight = self._model.float_tensor(table), np.float32(rate.t - rate.anchor)
+        return rows[rate.anchor] * (1 - weight) + rows[rate.anchor + 1] * weight
+
+    def _block_weights(self, net: str, rate: RatePosition) -> dict[str, Float]:
+        weights = np.exp2(self._at_rate(f"{net}.blocks.rate", rate))[:, None, :, None, None]
+        return {f"rate_{i}": weight for i, weight in enumerate(weights)}
+
+    def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
+        return self._run("analysis", pixels=pixels, **self._block_weights("analysis", rate))[0]
+
+    def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
+        bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
+        return self._run("hyper_analysis", v=v, rate=bias)[0]
+
+    def hyper_synthesis(self, u: Float, bias: Float) -> Float:
+        return self._run("hyper_synthesis", u=u, bias=bias[None, :, None, None])[0]
+
+    def context_step(self, step: int, features: Float, slots: list[Float], bias: Float) -> tuple[Float, Float]:
+        inputs = {"features": features, "bias": bias[None, :, None, None]}
+        if step:
+            n, m, h, w = slots[0].shape
+            # Quad position first, so that a grouped convolution can treat each position by itself.
+            by_position = [slot.reshape(n, 4, m // 4, h, w) for slot in slots]
+            inputs["context"] = np.concatenate(by_position + [np.abs(s) for s in by_position], 2).reshape(n, -1, h, w)
+        mean, index = self._run("context_step", step, **inputs)
+        return mean, index
+
+    def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
+        return self._run("synthesis", v_hat=v_hat, **self._block_weights("synthesis", rate))[0]
+
+    def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
+        if self._model.config.metric != "mse":
+            raise BackendError(f"gradients for {self._model.config.metric} need the torch backend")
+        rows, columns = (PATCH * side for side in v_hat.shape[2:])
+        margins = [0, 0, area.top, area.left, 0, 0, rows - area.bottom, columns - area.right]
+        corners = {"first": area[:2], "last": area[2:], "margins": margins}
+        inputs = {name: np.array(values, np.int64) for name, values in corners.items()}
+        inputs |= self._block_weights("synthesis", rate)
+        error, gradient = self._run("squared_error", v_hat=v_hat, x=x, **inputs)
+        scale = np.float32(255**2 / x[0].size)
+        return error * scale, gradient * scale
+
+    def preview(self, v_hat: Float) -> NDArray[np.uint8]:
+        return self._run("preview", v_hat=v_hat)[0]

@@ -1,0 +1,1 @@
+"""The torch definition of the four nets."""

@@ -1,0 +1,206 @@
+"""Images that were JPEGs: where a JPEG of the same tables takes fewer bytes than the latents, it takes their place.
+
+A decoded JPEG is compressed again with nearly no loss by the tables that it was made with, and by nothing else: all
+other codecs spend their bits on its artefacts. The tables come with the file or are estimated from the pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, JpegImagePlugin
+
+from vaecodec.bitstream.container import JPEG_VERSION, VERSION
+from vaecodec.errors import FormatError, ImageError
+from vaecodec.picture.exif import TURNS
+from vaecodec.picture.jpeg_file import PlainJpeg
+from vaecodec.picture.opening import pixel_limit
+from vaecodec.picture.origin import JpegOrigin, Tables
+
+MAX_SIDE = 65500
+"""Largest side of a JPEG that libjpeg writes, in pixels."""
+MAX_ERROR = 2.0
+"""Largest mean squared error of a JPEG to be kept, 45.1 dB: less than what latents of as many bytes have."""
+BLOCKS = 64
+"""How many blocks of 8x8 pixels are looked at to find tables."""
+QUALITIES = range(1, 101)
+"""Qualities of libjpeg."""
+FINEST = 90
+"""Highest quality whose tables are looked for: finer steps are lost in the rounding of pixels."""
+MIN_STEP, MIN_COUNT = 4, 40
+"""Coefficients that say something: of steps so large, at least half a step from zero, and so many of them."""
+MIN_SHARE = 0.9
+"""Share of them that lie within a sixth of a step from its multiples; a third would by chance."""
+
+SURPLUS = bytes(range(0x35, 0x75)) + b"\x5a\xa5" * 8
+"""Bytes that are no whole symbols of zeros whatever the Huffman tables."""
+
+
+def kept_jpeg(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, limit: int) -> JpegSection | None:
+    """rgb (H, W, 3) as a JPEG of fewer than `limit` bytes: the file that it came from, which has exactly these pixels,
+    or one of the same tables with an error of at most MAX_ERROR; None if there is none that our own reader reads."""
+    if origin and origin.file is not None:
+        if len(origin.file.data) >= limit:
+            return None
+        kept = JpegSection(origin.file.data, origin.orientation, origin.file.basic and origin.orientation == 1)
+        if _error(kept, rgb, gray) == 0:
+            return kept
+    origin = origin or find_origin(rgb)
+    if origin is None or origin.orientation != 1 or max(rgb.shape) > MAX_SIDE:
+        return None
+    image = Image.fromarray(np.ascontiguousarray(rgb[:, :, 0] if gray else rgb))
+    for sampling in origin.samplings[: 1 if gray else None]:
+        data = _compressed(image, origin.tables[: 1 if gray else None], None if gray else sampling)
+        kept = JpegSection(data, 1, True)
+        if len(data) < limit and _error(kept, rgb, gray) <= MAX_ERROR:
+            return kept
+    return None
+
+
+def jpeg_of(rgb: NDArray[np.uint8], gray: bool, quality: int, sampling: int) -> JpegSection:
+    """rgb (H, W, 3) as a JPEG by the tables of one of QUALITIES, chroma at one of SAMPLINGS; of at most MAX_SIDE pixels
+    a side."""
+    image = Image.fromarray(np.ascontiguousarray(rgb[:, :, 0] if gray else rgb))
+    tables = _standard_tables()[QUALITIES.index(quality)].tolist()
+    return JpegSection(_compressed(image, tables[: 1 if gray else None], None if gray else sampling), 1, True)
+
+
+def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> bytes:
+    """With Huffman tables of its own, unless libjpeg has no room for that, and would say so on standard error: it needs
+    the whole file in a buffer, which Pillow makes too small for noise."""
+    options = {} if sampling is None else {"subsampling": sampling}
+    data = b""
+    for optimize in (False, True):
+        buffer = io.BytesIO()
+        if optimize and len(data) > max(2 * image.width * image.height, ImageFile.MAXBLOCK):
+            break
+        try:
+            image.save(buffer, "JPEG", qtables=tables, optimize=optimize, **options)
+        except OSError as error:
+            if optimize:
+                break
+            raise ImageError("this image cannot be written as a JPEG") from error
+        data = buffer.getvalue()
+    return data
+
+
+def _error(kept: JpegSection, rgb: NDArray[np.uint8], gray: bool) -> float:
+    """Mean squared error of a section as our own reader reads it; infinite where it refuses it."""
+    try:
+        decoded = read_jpeg(kept.payload, rgb.shape[1], rgb.shape[0], gray, kept.version)
+    except FormatError:
+        return float("inf")
+    if np.array_equal(decoded, rgb):
+        return 0.0
+    return float(np.square(decoded.astype(np.int16) - rgb, dtype=np.int32).mean())
+
+
+def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
+    """Whether the luma of rgb (H, W, 3), cut into blocks of 8x8 from its corner, has coefficients at the multiples of
+    the steps of one of libjpeg's qualities; of several, those of the largest steps."""
+    rows, columns = rgb.shape[0] // 8, rgb.shape[1] // 8
+    if rows * columns < BLOCKS:
+        return None
+    picked = np.linspace(0, rows * columns - 1, min(rows * columns, 16 * BLOCKS)).astype(int)
+    blocks = rgb[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, 3)[picked // columns, :, picked % columns]
+    # Blocks with clipped samples have lost their coefficients, those of few contrasts say nothing.
+    blocks = blocks[(blocks.min((1, 2, 3)) > 0) & (blocks.max((1, 2, 3)) < 255)]
+    luma = blocks @ np.float32([0.299, 0.587, 0.114]) - 128
+    luma = luma[np.argsort(-luma.var((1, 2)))[:BLOCKS]]
+    basis = _dct()
+    coefficients = (basis @ luma @ basis.T).reshape(-1, 64)
+    tables = _standard_tables()[: QUALITIES.index(FINEST) + 1]
+    steps = tables[:, None, 0].astype(np.float32)
+    in_steps = coefficients / steps
+    told = (np.abs(in_steps) >= 0.5) & (steps >= MIN_STEP)
+    near = told & (np.abs(in_steps - np.round(in_steps)) < 1 / 6)
+    count = told.sum((1, 2))
+    share = np.where(count >= MIN_COUNT, near.sum((1, 2)) / np.maximum(count, 1), 0)
+    if share.max() < MIN_SHARE:
+        return None
+    # Steps of which the true ones are multiples fit as well: the largest, those of the lowest quality, are meant.
+    return JpegOrigin(tables[np.argmax(share > share.max() - 0.02)].tolist())
+
+
+@cache
+def _dct() -> NDArray[np.float32]:
+    """Rows: the cosines of the orthonormal transform of 8 samples."""
+    k = np.arange(8)
+    basis = np.cos(np.pi / 8 * (k + 0.5) * k[:, None]) / 2
+    basis[0] /= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+@cache
+def _standard_tables() -> NDArray[np.int64]:
+    """Those that libjpeg makes of the examples of ITU-T T.81, Annex K (which quality 50 has), for each of QUALITIES:
+    (qualities, 2, 64), luma and chroma."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=50)
+    with Image.open(io.BytesIO(buffer.getvalue())) as image:
+        assert isinstance(image, JpegImagePlugin.JpegImageFile)
+        examples = np.array([table for _, table in sorted(image.quantization.items())])
+    percent = np.array([5000 // quality if quality < 50 else 200 - 2 * quality for quality in QUALITIES])
+    return ((examples * percent[:, None, None] + 50) // 100).clip(1, 255)
+
+
+@dataclass(frozen=True)
+class JpegSection:
+    """A JPEG to be kept, the orientation in which it lies, and whether version 2 of the format allows it."""
+
+    data: bytes
+    orientation: int
+    basic: bool
+
+    @property
+    def version(self) -> int:
+        return VERSION if self.basic else JPEG_VERSION
+
+    @property
+    def payload(self) -> bytes:
+        return self.data if self.basic else bytes([self.orientation]) + self.data
+
+    @classmethod
+    def parse(cls, payload: bytes, version: int) -> JpegSection:
+        """Inverse of `payload`; raises FormatError for an orientation that there is not."""
+        if version == VERSION:
+            return cls(payload, 1, True)
+        if not payload or not 1 <= payload[0] <= 8:
+            raise FormatError("the jpeg section has no valid orientation")
+        return cls(payload[1:], payload[0], False)
+
+
+def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int = VERSION) -> NDArray[np.uint8]:
+    """The image of a jpeg section: (H, W, 3). Raises FormatError unless FORMAT.md allows it, of exactly this size."""
+    section = JpegSection.parse(payload, version)
+    turned = (height, width) if section.orientation >= 5 else (width, height)
+    try:
+        plain = PlainJpeg.parse(section.data)
+        frame = plain.frame
+        if (frame.width, frame.height) != turned or (len(frame.components) == 1) != gray:
+            raise FormatError("the jpeg section does not fit the image")
+        if section.basic and not plain.basic:
+            raise FormatError("the jpeg section is of a kind that needs version 3")
+        # Where coded data ends too early libjpeg shows gray; data that is put in its place then shows.
+        whole = hashlib.blake2b(_decoded(plain.with_surplus(SURPLUS), width * height)).digest()
+        pixels = _decoded(section.data, width * height)
+        if hashlib.blake2b(pixels).digest() != whole:
+            raise FormatError("the jpeg section is damaged: coded data is missing")
+    except FormatError:
+        raise
+    except Exception as error:  # whatever Pillow raises
+        raise FormatError(f"the jpeg section is damaged or of another kind: {error}".splitlines()[0]) from error
+    if section.orientation in TURNS:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[section.orientation]))
+    return np.ascontiguousarray(pixels)
+
+
+def _decoded(data: bytes, pixels: int) -> NDArray[np.uint8]:
+    """(H, W, 3), whatever limits the application has set for Pillow."""
+    with pixel_limit(pixels), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        return np.array(image.convert("RGB"))

@@ -1,0 +1,89 @@
+"""Graphics of few colours, text, patterns: where all pixels fit into fewer bytes than their latents, they are kept.
+
+The pixels are a lossless WebP file (RFC 9649) in a section of their own. Photographs are ruled out by a sample of
+their rows, before they pay for the attempt.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vaecodec.errors import FormatError
+from vaecodec.picture.opening import pixel_limit
+
+MAX_SIDE = 16383
+"""Largest side of a WebP file, in pixels."""
+ROWS, PATCH = 64, 128
+"""What is looked at before all pixels are tried: so many rows, then the middle of the image."""
+ROWS_MARGIN, PATCH_MARGIN = 8, 2
+"""How many times the bytes a pixel that are to be beaten those may take: deflated rows know nothing of each other, and
+the middle need not be like the rest."""
+
+
+PATCH_HEADER = 64
+"""Bytes that a small WebP file takes besides its pixels, about."""
+
+
+def lossless_if_smaller(rgb: NDArray[np.uint8], gray: bool, limit: int) -> bytes | None:
+    """All pixels of rgb (H, W, 3) in fewer than `limit` bytes as our own reader reads them, or None where they do not
+    fit."""
+    height, width = rgb.shape[:2]
+    allowed = limit / (height * width)
+    if max(height, width) > MAX_SIDE or _bytes_of_rows(rgb) > ROWS_MARGIN * allowed:
+        return None
+    top, left = (max(side - PATCH, 0) // 2 for side in (height, width))
+    patch = rgb[top : top + PATCH, left : left + PATCH]
+    if len(_webp(patch)) > PATCH_MARGIN * allowed * patch.size / 3 + PATCH_HEADER:
+        return None
+    data = _webp(rgb)
+    try:
+        whole = len(data) < limit and np.array_equal(read_lossless(data, width, height, gray), rgb)
+    except FormatError:
+        return None
+    return data if whole else None
+
+
+def _bytes_of_rows(rgb: NDArray[np.uint8]) -> float:
+    """Bytes a pixel of some rows, deflated, each pixel as the difference from its left neighbour."""
+    rows = np.unique(np.linspace(0, rgb.shape[0] - 1, ROWS).astype(int))
+    differences = np.diff(rgb[rows], axis=1, prepend=np.uint8(0))
+    return len(zlib.compress(differences.tobytes(), 1)) / (differences.size / 3)
+
+
+def _webp(rgb: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, "WEBP", lossless=True, quality=80, method=4)
+    return buffer.getvalue()
+
+
+def read_lossless(data: bytes, width: int, height: int, gray: bool) -> NDArray[np.uint8]:
+    """Inverse: (H, W, 3). Raises FormatError unless it is one lossless WebP picture of exactly this size, no more, and
+    of equal channels if `gray`."""
+    if not _is_plain(data):
+        raise FormatError("the pixels section is no lossless WebP file of one chunk without alpha")
+    try:
+        with pixel_limit(width * height), Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            fits = image.size == (width, height) and image.mode == "RGB"
+            pixels = np.array(image) if fits else None
+    except Exception as error:  # whatever Pillow raises
+        raise FormatError("the pixels section is damaged") from error
+    if pixels is None:
+        raise FormatError("the pixels section does not fit the image")
+    if gray and not (pixels == pixels[:, :, :1]).all():
+        raise FormatError("the pixels section has colours, and the image is gray")
+    return pixels
+
+
+def _is_plain(data: bytes) -> bool:
+    """RIFF, its size, WEBP, one chunk VP8L, of which the header says no alpha, up to the end."""
+    if len(data) < 25 or data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8L":
+        return False
+    size, chunk = (int.from_bytes(data[at : at + 4], "little") for at in (4, 16))
+    header = int.from_bytes(data[21:25], "little")  # 14 bits of width, 14 of height, alpha, 3 of the version
+    ends = size + 8 == len(data) == 20 + chunk + chunk % 2 and data[20 + chunk :] in (b"", b"\0")
+    return ends and data[20] == 0x2F and header >> 28 == 0

@@ -1,0 +1,1 @@
+"""Files, names, worker processes, threads and signals."""
