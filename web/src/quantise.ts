@@ -1,4 +1,4 @@
-/** Rounding of latents to symbols by rate and distortion, as in vaecodec/quantise.py. */
+/** Rounding of latents to symbols by rate and distortion, as in vaecodec/coding/quantise.py. */
 import type { Table } from "./model.js";
 
 const BITS_PER_SQUARED_ERROR = 8.66,

@@ -37,7 +37,7 @@ test("slim weights have the tensors of the whole file, and its identity", () => 
 });
 
 test("Python makes the same slim weights", { skip: NO_PYTHON }, () => {
-  const program = "import sys; from vaecodec.runtime.store import *; sys.stdout.buffer.write(slim_copy(load_model()))";
+  const program = "import sys; from vaecodec.model.file import load_model, slim_copy; sys.stdout.buffer.write(slim_copy(load_model()))";
   assert.equal(sha256(python(program)), KNOWN.cc455c78);
 });
 
