@@ -65,10 +65,10 @@ def _effort(name: str, metric: str) -> str:
 
 
 def results_integrations() -> str:
-    tests = {"Pillow:": "test_pillow", "folder": "test_folders", "preview": "test_tiles"}
+    tests = {"Pillow:": "library/test_pillow", "folder": "cli/test_folders", "preview": "format/test_tiles"}
     rows = []
     for name, entry in load("integrations.json").items():
-        test = next((test for start, test in tests.items() if name.startswith(start)), "test_pipelines")
+        test = next((test for start, test in tests.items() if name.startswith(start)), "library/test_pipelines")
         ours, plain = entry["seconds"], entry["plain_seconds"]
         rows.append(
             [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
