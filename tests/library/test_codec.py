@@ -28,7 +28,8 @@ from vaecodec.system.files import Source
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.square(a.astype(float) - b).mean())
+    error = np.square(a.astype(float) - b).mean()
+    return 10 * np.log10(255**2 / error) if error else np.inf
 
 
 def parts(data: bytes) -> tuple[Header, Streams]:
