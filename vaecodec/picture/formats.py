@@ -7,6 +7,8 @@ import importlib
 
 from PIL import Image
 
+from vaecodec.system.naming import SUFFIX
+
 PLUGINS = {"pillow_heif": ("pillow-heif", "register_heif_opener"), "pillow_jxl": ("pillow-jxl-plugin", None)}
 """Modules that make Pillow know more: the package that has each, and the function to call, if importing is not all."""
 PLUGIN_SUFFIXES = dict.fromkeys((".heic", ".heif", ".hif", ".heics", ".heifs"), "pillow_heif") | {".jxl": "pillow_jxl"}
@@ -59,6 +61,8 @@ def missing_plugin(suffix: str) -> str | None:
 
 def can_write(suffix: str) -> bool:
     """Whether images can be written with this suffix, in lower case with its dot; then Pillow knows how."""
+    if suffix == SUFFIX:  # our plugin writes these, but what is decoded shall not be coded again
+        return False
     Image.preinit()  # the common formats; all of Pillow's plugins take long to load
     if Image.EXTENSION.get(suffix) in Image.SAVE:
         return True
