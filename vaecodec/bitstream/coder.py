@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import Any
 
 import constriction
 import numpy as np
@@ -43,7 +44,7 @@ class Encoder:
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
 
-    def encode(self, symbols: NDArray[np.int32], table: NDArray, tables: SymbolTables) -> None:
+    def encode(self, symbols: NDArray[np.int32], table: NDArray[Any], tables: SymbolTables) -> None:
         """Append symbols (N,), each coded with the table of its index (N,); entries are in raster order."""
         order = np.argsort(table, kind="stable")
         ordered = symbols[order]
@@ -68,7 +69,7 @@ class Decoder:
             raise FormatError("a coded stream is not a whole number of words")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, "<u4").astype(np.uint32))
 
-    def decode(self, table: NDArray, tables: SymbolTables) -> NDArray[np.int32]:
+    def decode(self, table: NDArray[Any], tables: SymbolTables) -> NDArray[np.int32]:
         """Symbols (N,) whose table indices (N,) are known; raises FormatError where the stream is invalid."""
         order = np.argsort(table, kind="stable")
         radius = tables.radius[table[order]]
@@ -92,7 +93,7 @@ class Decoder:
             raise FormatError("a coded stream is longer than its symbols")
 
 
-def _groups(ordered: NDArray) -> list[tuple[int, int, int]]:
+def _groups(ordered: NDArray[Any]) -> list[tuple[int, int, int]]:
     """Runs of equal table indices in a sorted array: (index, start, stop)."""
     bounds = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)] if len(ordered) else [0]
     return [(int(ordered[a]), a, b) for a, b in itertools.pairwise(bounds)]

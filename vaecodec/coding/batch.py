@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vaecodec.system.parallel import Workers
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-Alike = TypeVar("Alike", bound=tuple)
+Alike = TypeVar("Alike", bound="tuple[Any, ...]")
 
 PASS = 8
 """Images in a pass at most."""

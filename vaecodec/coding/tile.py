@@ -7,6 +7,7 @@ N images of equal size, or the same tile of each, go through the nets together.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ class TileCoder:
         return walk.values()
 
 
-def _pad_to(array: NDArray, multiple: int) -> NDArray:
+def _pad_to(array: NDArray[Any], multiple: int) -> NDArray[Any]:
     """Repeat the last rows and columns of (N, C, h, w) up to a multiple."""
     missing = [-side % multiple for side in array.shape[2:]]
     return np.pad(array, [(0, 0), (0, 0), *((0, more) for more in missing)], "edge") if any(missing) else array

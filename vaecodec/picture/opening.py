@@ -34,4 +34,4 @@ def _check(size: tuple[int, int], *arguments: Any, **options: Any) -> None:
 
 # Image.open and the plugins ask this function, by this name, wherever a file says how large it is. Changing
 # MAX_IMAGE_PIXELS or the filters of warnings for a while would change them for all threads.
-Image._decompression_bomb_check = _check  # type: ignore[assignment]
+Image._decompression_bomb_check = _check

@@ -101,7 +101,7 @@ def _image_errors(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is a damaged image: {reason}".splitlines()[0]) from error
 
 
-def _from_array(array: NDArray, max_pixels: int) -> Picture:
+def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     notes = []
     if array.ndim == 2:
         array = array[:, :, None]
@@ -119,7 +119,7 @@ def _from_array(array: NDArray, max_pixels: int) -> Picture:
     return Picture(np.ascontiguousarray(rgb), alpha, gray=channels < 3, notes=notes)
 
 
-def _tensor_to_array(tensor: Any) -> NDArray:
+def _tensor_to_array(tensor: Any) -> NDArray[Any]:
     tensor = tensor.detach().cpu()
     array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # numpy has no bfloat16
     if array.ndim == 3:
