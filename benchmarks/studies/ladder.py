@@ -9,7 +9,7 @@ the same processor time on one thread and are compared by BD-rate on crops of th
 rates of all anchors, of the first and of the last four. The rows called `-2`, the same with another seed, say how far
 to trust the figures. (Whole models from nothing, for some minutes, differ by 24 % from seed to seed.) Rows done are
 kept in the run folder: the same command goes on where it stopped. Writes ladder.json and ladder.png; `--list` names the
-rows. Those with SOAP and Muon need `pip install pytorch-optimizer`.
+rows. That with Muon needs `pip install pytorch-optimizer`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -83,19 +82,24 @@ def run_row(
     return trainer.step, [(point.z_bpp + point.y_bpp, point.psnr) for point in validation.points]
 
 
+class _Forgetful(Trainer):
+    """Keeps nothing: states of other optimizers do not fit the file, and nobody resumes."""
+
+    def save(self, path: Path | None = None) -> None:
+        """Nowhere."""
+
+    def _validate(self, *_: object) -> None:
+        """Once, when all is over, by who asked for the row."""
+
+
 def _trainer(config: ModelConfig, options: TrainOptions, store: PictureStore) -> Trainer:
-    """One that keeps nothing: states of other optimizers do not fit the file, and nobody resumes."""
+    """Its clock is the processor time of this one thread: others on the machine do not count."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(config, options, store, Path(folder))
-    trainer.save = lambda path=None: None
-    trainer._validate = lambda *_: None
-    return trainer
+        return _Forgetful(config, options, store, Path(folder), clock=time.process_time)
 
 
 def _train(trainer: Trainer, row: Row | None) -> None:
-    # The clock of the trainer runs with the processor time of this one thread: others on the machine do not count.
-    clock = SimpleNamespace(monotonic=time.process_time)
-    with tempfile.TemporaryDirectory() as folder, mock.patch("vaecodec.training.loop.time", clock):
+    with tempfile.TemporaryDirectory() as folder:
         trainer.run = Path(folder)
         finish = row.prepare(trainer) if row else None
         trainer.train()
@@ -119,8 +123,8 @@ def _train_prior(
     for name, parameter in trainer.vae.named_parameters():
         parameter.requires_grad_(not name.startswith(TRANSFORMS))
     trainer.optimizer = torch.optim.Adam(trainer._parameter_groups())
-    with mock.patch("vaecodec.training.loop.rate_distortion", rate_alone):
-        _train(trainer, row)
+    trainer.modules.loss = rate_alone
+    _train(trainer, row)
     return trainer
 
 

@@ -125,12 +125,6 @@ def _optimizer(make: Callable[[list[dict]], torch.optim.Optimizer]) -> Callable[
     return prepare
 
 
-def _soap(groups: list[dict]) -> torch.optim.Optimizer:
-    from pytorch_optimizer import SOAP
-
-    return SOAP(groups, weight_decay=0.0, merge_dims=False, max_precondition_dim=512)
-
-
 def _muon(trainer: Trainer) -> None:
     from pytorch_optimizer import Muon
 
@@ -250,7 +244,7 @@ LADDER = (
         "AdamW, decay 0.01",
         prepare=_optimizer(lambda groups: torch.optim.AdamW(groups, weight_decay=0.01)),
     ),
-    Row("soap", "SOAP", prepare=_optimizer(_soap)),
+    Row("soap", "SOAP", options={"optimizer": "soap"}),
     Row("muon", "Muon for the pointwise layers of all blocks", prepare=_muon),
     Row("ema", "average of the weights, 0.98 a step", prepare=_average(0.98)),
     Row(
