@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vaecodec.benchmarks.bands import BANDS, in_band
 from vaecodec.benchmarks.bd import Curve, bd_rate, bd_score
 from vaecodec.benchmarks.machine import environment
 from vaecodec.benchmarks.measure import points
@@ -131,6 +132,22 @@ def compare(old: dict, new: dict) -> dict[tuple[str, str], float]:
             changes[codec, metric] = change
     if not changes:
         raise VaecodecError("the two results have no codec and metric in common")
+    return changes
+
+
+def compare_bands(old: dict, new: dict) -> dict[tuple[str, str], dict[str, float]]:
+    """Bytes more (%) of the new results at equal score, in each of BANDS that both reach, by codec and metric."""
+    changes: dict[tuple[str, str], dict[str, float]] = {}
+    for codec in old["codecs"].keys() & new["codecs"].keys():
+        pair = [
+            cell | {"codec": name}
+            for name, result in (("old", old), ("new", new))
+            for cell in result.get("cells", ())
+            if cell["codec"] == codec
+        ]
+        for metric in BANDS.keys() & _scores(old["codecs"][codec]) & _scores(new["codecs"][codec]):
+            found = {f"{low}-{high}": in_band(pair, "new", "old", metric, (low, high)) for low, high in BANDS[metric]}
+            changes[codec, metric] = {band: value for band, value in found.items() if value is not None}
     return changes
 
 

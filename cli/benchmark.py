@@ -114,8 +114,8 @@ def run(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
-    """BD-rate of the results NEW against OLD (results.json, or folders with one), of the same images; exits with 1 if
-    it got worse, or if a codec or metric of OLD is not there any more."""
+    """BD-rate of the results NEW against OLD (results.json, or folders with one), of the same images, and behind it the
+    bytes in bands of the score; exits with 1 if it got worse, or if a codec or metric of OLD is not there any more."""
     from vaecodec.benchmarks import results
 
     try:
@@ -124,11 +124,17 @@ def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
         raise click.UsageError(f"--max-regression is a percentage, not {max_regression!r}") from None
     before, after = results.read(old), results.read(new)
     changes, lost = results.compare(before, after), results.lost(before, after)
+    bands = results.compare_bands(before, after)
     if as_json:
-        show(json.dumps([{"codec": c, "metric": m, "rate_percent": v} for (c, m), v in changes.items()], indent=1))
+        rows = [
+            {"codec": c, "metric": m, "rate_percent": v, "bands": bands.get((c, m), {})}
+            for (c, m), v in changes.items()
+        ]
+        show(json.dumps(rows, indent=1))
     else:
         for (codec, metric), value in sorted(changes.items()):
-            show(f"{codec:16s} {metric:12s} {value:+.2f} %")
+            parts = "  ".join(f"{band} {part:+.1f}" for band, part in bands.get((codec, metric), {}).items())
+            show(f"{codec:16s} {metric:12s} {value:+.2f} %" + (f"  ({parts})" if parts else ""))
     worse = {key: value for key, value in changes.items() if value > limit}
     if lost:
         click.echo(f"vaecodec: not in {new}: {', '.join(lost)}", err=True)

@@ -57,6 +57,19 @@ def test_curves_that_share_scores_but_no_rates_have_a_rate_and_no_score() -> Non
     assert entry["bd"]["psnr"]["score"] is None
 
 
+def test_results_are_compared_in_bands() -> None:
+    """A codec that saves a fifth of the bytes above 33 and nothing below."""
+    steps = [(2.0**i, 30.0 + 3 * i) for i in range(-3, 4)]
+    better = [(rate * (0.8 if score > 33 else 1), score) for rate, score in steps]
+    old = summary(cells_of("jpeg", "a", steps) + cells_of("ours", "a", steps))
+    new = summary(cells_of("jpeg", "a", steps) + cells_of("ours", "a", better))
+    bands = results.compare_bands(old, new)
+    assert set(bands) == {("jpeg", "psnr"), ("ours", "psnr")}
+    assert all(abs(value) < 1e-9 for value in bands["jpeg", "psnr"].values())
+    assert abs(bands["ours", "psnr"]["28-31"]) < 1
+    assert -23 < bands["ours", "psnr"]["37-40"] < -19
+
+
 def test_the_gate_refuses_what_it_cannot_compare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
