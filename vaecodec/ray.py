@@ -146,7 +146,7 @@ def _run(
     # the end, idle actors make room for those that lost their machine.
     manifest = from_items(rows, override_num_blocks=blocks).map_batches(
         _Files,
-        fn_constructor_args=(task, _Attempts.remote()),
+        fn_constructor_args=(task, _Attempts.remote()),  # type: ignore[attr-defined]  # by ray.remote
         compute=ActorPoolStrategy(min_size=1, max_size=min(most, blocks), initial_size=min(first, blocks)),
         num_cpus=cpus,
         batch_size=None,

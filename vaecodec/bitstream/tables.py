@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vaecodec.bitstream.spec import SCALE_MIN, SCALES, SCALES_PER_OCTAVE
 from vaecodec.errors import ModelError
@@ -23,10 +24,12 @@ MAX_RADIUS = 4096
 
 @dataclass(frozen=True)
 class PackedTables:
-    """`counts` (sum of 2R+2,) uint32: all tables one after another; `radius` (N,) uint16."""
+    """`counts` (sum of 2R+2,) uint32: all tables one after another; `radius` (N,) uint16; `starts` (N+1,) int64: where
+    each begins, and the end."""
 
-    counts: np.ndarray
-    radius: np.ndarray
+    counts: NDArray[np.uint32]
+    radius: NDArray[np.uint16]
+    starts: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         sizes = 2 * self.radius.astype(np.int64) + 2
@@ -41,12 +44,12 @@ class PackedTables:
     def __len__(self) -> int:
         return len(self.radius)
 
-    def table(self, index: int) -> np.ndarray:
+    def table(self, index: int) -> NDArray[np.uint32]:
         """Counts (2R+2,) of one table."""
         return self.counts[self.starts[index] : self.starts[index + 1]]
 
 
-def quantise(probabilities: np.ndarray) -> np.ndarray:
+def quantise(probabilities: NDArray[np.float64]) -> NDArray[np.uint32]:
     """Probabilities of symbols and escape (N,), any scale -> counts (N,) of at least 1 that sum to TOTAL."""
     p = np.maximum(probabilities, 0)
     counts = np.floor(p / p.sum() * (TOTAL - len(p))).astype(np.int64) + 1
@@ -54,7 +57,7 @@ def quantise(probabilities: np.ndarray) -> np.ndarray:
     return counts.astype(np.uint32)
 
 
-def pack(tables: list[np.ndarray]) -> PackedTables:
+def pack(tables: list[NDArray[np.uint32]]) -> PackedTables:
     radius = np.array([(len(table) - 2) // 2 for table in tables], np.uint16)
     return PackedTables(np.concatenate(tables).astype(np.uint32), radius)
 
@@ -65,7 +68,7 @@ def latent_radius(index: int) -> int:
 
 
 @functools.cache
-def gaussian_masses(index: int, radius: int) -> np.ndarray:
+def gaussian_masses(index: int, radius: int) -> NDArray[np.float64]:
     """Zero-mean Gaussian of a scale index integrated over unit intervals: masses of 0..radius, each of both signs
     together, and of all beyond (radius + 2,)."""
     sigma = SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)
@@ -74,7 +77,7 @@ def gaussian_masses(index: int, radius: int) -> np.ndarray:
     return np.array([1 - tails[0], *(a - b for a, b in itertools.pairwise(tails)), tails[-1]])
 
 
-def latent_tables(weights: np.ndarray) -> PackedTables:
+def latent_tables(weights: NDArray[np.float64]) -> PackedTables:
     """Tables of the latents, one for each scale index: index i has the mixture of the Gaussians of all scale indices
     with weights[i]; weights (SCALES, SCALES), rows sum to 1. The identity stands for plain Gaussians."""
     tables = []
@@ -86,7 +89,7 @@ def latent_tables(weights: np.ndarray) -> PackedTables:
     return pack(tables)
 
 
-def hyper_tables(probabilities: np.ndarray, negligible: float = 2.0**-22) -> PackedTables:
+def hyper_tables(probabilities: NDArray[np.float64], negligible: float = 2.0**-22) -> PackedTables:
     """Tables of the hyper latents from probabilities (A, Z, 2L+1) of -L..L: table a * Z + c for anchor a, channel c."""
     limit = probabilities.shape[-1] // 2
     tables = []

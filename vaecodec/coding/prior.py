@@ -8,6 +8,7 @@ and g is the group that position p has in that step. N images of equal size go t
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from vaecodec.nets.interface import Float, Nets
 Integers = NDArray[np.int64]
 
 
-def split_slots(y: NDArray) -> list[NDArray]:
+def split_slots(y: NDArray[Any]) -> list[NDArray[Any]]:
     """Latents (N, M, h, w), h and w even -> the four slots (N, M, h/2, w/2) in decoding order."""
     n, m, h, w = y.shape
     quads = y.reshape(n, m // 4, 4, h // 2, 2, w // 2, 2).transpose(4, 6, 0, 1, 2, 3, 5)
@@ -42,7 +43,7 @@ def split_slots(y: NDArray) -> list[NDArray]:
     return [slot.reshape(n, m, h // 2, w // 2) for slot in slots]
 
 
-def join_slots(slots: list[NDArray]) -> NDArray:
+def join_slots(slots: list[NDArray[Any]]) -> NDArray[Any]:
     """Inverse of split_slots."""
     n, m, h, w = slots[0].shape
     quads = np.empty((4, n, m // 4, 4, h, w), slots[0].dtype)
@@ -134,7 +135,7 @@ class Walk:
 
     def __init__(self, prior: Prior, features: Float) -> None:
         self._prior, self._features = prior, features
-        self._mean: Integers | None = None
+        self._mean: Integers = np.zeros(0, np.int64)
         self._slots: list[Integers] = []
         self._context: list[Float] = []
 

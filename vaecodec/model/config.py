@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from vaecodec.bitstream.spec import MAX_CHANNELS, STEPS
 from vaecodec.errors import ModelError
@@ -18,8 +18,6 @@ do not know."""
 MS_SSIM_MIN_SIZE = 192
 """Pixels a side that MS-SSIM wants, also as a part of "eye": five scales with windows of 11 pixels need at least
 161."""
-
-Number = TypeVar("Number")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class ModelConfig:
         """Rate-distortion trade-off of each anchor on CompressAI's scale: loss = bpp + lambda * 255^2 * MSE."""
         return [self.lambda_at(anchor) for anchor in range(self.anchors)]
 
-    def lambda_at(self, t: Number) -> Number:
+    def lambda_at(self, t: Any) -> Any:
         """Lambda at the fractional anchor t, a number or a torch tensor of them: log-linear in t."""
         return self.lambda_min * (self.lambda_max / self.lambda_min) ** (t / (self.anchors - 1))
 

@@ -33,7 +33,7 @@ def _same(
     hyper_bias, step_biases = (
         model.float_tensor(f"prior.{table}")[..., anchor, :] / BIAS_UNIT for table in ("hyper_rate", "step_rate")
     )
-    u, slots = levels(model.config.hyper_latents, 1), []
+    u, slots = levels(model.config.hyper_latents, 1), list[Float]()
     features = reference.hyper_synthesis(u, hyper_bias)
     if not np.array_equal(nets.hyper_synthesis(u, hyper_bias), features):
         return False

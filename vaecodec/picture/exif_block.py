@@ -81,7 +81,7 @@ class ExifBlock:
         self._set(self._exif.get(WIDTH), width)
         self._set(self._exif.get(HEIGHT), height)
         offset = self._number(self._next, "I") if self._next else None
-        if not offset:
+        if not self._next or not offset:
             return
         thumbnail, _ = self._directory(offset)
         place, size = thumbnail.get(THUMBNAIL), thumbnail.get(THUMBNAIL_SIZE)

@@ -29,7 +29,7 @@ class Samples:
     profile_fits: bool
 
 
-def eight_bit(samples: NDArray, largest: int = 65535) -> NDArray[np.uint8]:
+def eight_bit(samples: NDArray[Any], largest: int = 65535) -> NDArray[np.uint8]:
     """Samples from 0 to `largest` to the nearest 8-bit ones."""
     return ((samples.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
 
@@ -62,7 +62,7 @@ def _low_bytes(image: Any) -> NDArray[np.uint8] | None:
     at = file.tell()
     try:
         file.seek(0)
-        twin = PngImagePlugin.PngImageFile(file)
+        twin: Any = PngImagePlugin.PngImageFile(file)
         twin.tile = [(*tile[:3], "RGB;16L") for tile in twin.tile]
         return np.array(twin)
     finally:
@@ -92,14 +92,15 @@ def to_eight_bit(image: Image.Image, stored: Stored, icc: bytes | None) -> Sampl
 
 
 def _gray(image: Image.Image, stored: Stored, profile_fits: bool) -> Samples:
-    level, notes = image.info.get("transparency"), []
+    level, notes = image.info.get("transparency"), list[str]()
+    gray: NDArray[np.uint8]
     deep = np.asarray(image.convert("L") if image.mode == "1" else image)
     if image.mode.startswith("I"):
         if deep.max(initial=0) > 65535 or deep.min(initial=0) < 0:
             raise ImageError(f"images with samples of mode {image.mode} beyond 16 bits are not supported")
         gray, notes = eight_bit(deep, 4095 if stored.raw_mode == "I;12" else 65535), [SIXTEEN_BITS]
         if _tag(image, PHOTOMETRIC) == 0:  # white is zero; Pillow inverts samples of up to 8 bits alone
-            gray = 255 - gray
+            gray = np.invert(gray)
     else:
         gray = deep
     if not isinstance(level, int):

@@ -110,7 +110,7 @@ def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
     blocks = rgb[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, 3)[picked // columns, :, picked % columns]
     # Blocks with clipped samples have lost their coefficients, those of few contrasts say nothing.
     blocks = blocks[(blocks.min((1, 2, 3)) > 0) & (blocks.max((1, 2, 3)) < 255)]
-    luma = blocks @ np.float32([0.299, 0.587, 0.114]) - 128
+    luma = blocks @ np.array([0.299, 0.587, 0.114], np.float32) - 128
     luma = luma[np.argsort(-luma.var((1, 2)))[:BLOCKS]]
     basis = _dct()
     coefficients = (basis @ luma @ basis.T).reshape(-1, 64)
@@ -187,9 +187,9 @@ def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int 
         if section.basic and not plain.basic:
             raise FormatError("the jpeg section is of a kind that needs version 3")
         # Where coded data ends too early libjpeg shows gray; data that is put in its place then shows.
-        whole = hashlib.blake2b(_decoded(plain.with_surplus(SURPLUS), width * height)).digest()
+        whole = hashlib.blake2b(_decoded(plain.with_surplus(SURPLUS), width * height).data).digest()
         pixels = _decoded(section.data, width * height)
-        if hashlib.blake2b(pixels).digest() != whole:
+        if hashlib.blake2b(pixels.data).digest() != whole:
             raise FormatError("the jpeg section is damaged: coded data is missing")
     except FormatError:
         raise

@@ -53,8 +53,8 @@ class Crew(Generic[Job, Result]):
                 busy = {member.pipe: member for member in self._members if not member.ready or member.job is not None}
                 if not busy:
                     return
-                for pipe in wait([*busy]):
-                    member = busy[pipe]
+                ready = wait([*busy])
+                for member in [member for pipe, member in busy.items() if pipe in ready]:
                     job, member.job = member.job, None
                     try:
                         answer = member.pipe.recv()

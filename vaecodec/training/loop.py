@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ class Trainer:
 
     def _parameter_groups(self) -> list[dict]:
         """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""
-        slow, fast, rest = [], [], []
+        slow, fast, rest = list[nn.Parameter](), list[nn.Parameter](), list[nn.Parameter]()
         for name, parameter in self.modules.named_parameters():
             if not parameter.requires_grad:
                 continue
@@ -265,7 +266,11 @@ class Trainer:
     @property
     def better(self) -> Objective:
         """The weights that the last validation found better."""
-        return self.average.module if self.averaged else self.modules
+        return self._average if self.averaged else self.modules
+
+    @property
+    def _average(self) -> Objective:
+        return cast(Objective, self.average.module)
 
     def _measure(self, modules: Objective) -> Validation:
         options = self.options
@@ -274,7 +279,7 @@ class Trainer:
     def _validate(self, guard: Guard, validated: Callable[[Objective, Validation], None]) -> Validation:
         """Look at the last weights and at the averaged, log the better, draw them, keep them if they are the best so
         far; all processes together."""
-        last, averaged = self._measure(self.modules), self._measure(self.average.module)
+        last, averaged = self._measure(self.modules), self._measure(self._average)
         self.averaged = bool(self.world.agree(averaged.cost < last.cost))
         validation = averaged if self.averaged else last
         guard.see(self.world.agree(validation.cost), self.world.agree(validation.train_cost))

@@ -14,14 +14,17 @@ def schedule(share: float, decay: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * max(0.0, 1 - (1 - share) / decay)))
 
 
-def averaging(steps: int) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def averaging(steps: int) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """An exponential moving average for AveragedModel that looks back a tenth of the run, at most `steps`.
 
     While the learning rate is constant the weights wander around an optimum that their average is near (Polyak and
     Juditsky 1992): it does for a run that goes on what the decay of the rate does for one that ends.
     """
 
-    def update(means: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+    def update(means: Tensors, weights: Tensors, count: Tensor | int) -> None:
         torch._foreach_lerp_(means, weights, 1 / min(1 + 0.1 * float(count), steps))
 
     return update

@@ -37,19 +37,17 @@ class Soap(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step; closures are for line searches, of which there is none here."""
         for group in self.param_groups:
-            plain = [p for p in group["params"] if p.grad is not None and not _is_matrix(p)]
-            for parameter in plain:
-                self._adam(parameter, group)
             for parameter in group["params"]:
-                if parameter.grad is not None and _is_matrix(parameter):
-                    self._soap(parameter, group)
+                if parameter.grad is not None:
+                    step = self._soap if _is_matrix(parameter) else self._adam
+                    step(parameter, parameter.grad, group)
 
-    def _adam(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self._state(parameter, parameter.grad)
-        parameter.sub_(_moments(state, parameter.grad, group["plain_betas"], group["eps"]), alpha=group["lr"])
+    def _adam(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self._state(parameter, gradient)
+        parameter.sub_(_moments(state, gradient, group["plain_betas"], group["eps"]), alpha=group["lr"])
 
-    def _soap(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        gradient = parameter.grad.reshape(parameter.shape[0], -1)
+    def _soap(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        gradient = gradient.reshape(parameter.shape[0], -1)
         state = self._state(parameter, gradient)
         if "left" not in state:
             for side, product in (("left", gradient @ gradient.T), ("right", gradient.T @ gradient)):

@@ -103,5 +103,6 @@ def _curve(
     means[:, 3] = means[:, 3].exp()
     vae.train()
     entropy.train()
-    points = [RatePoint(*row, int(n)) for row, n in zip(means.tolist(), used.sum(1), strict=True)]
+    counts = used.sum(1).tolist()
+    points = [RatePoint(z, y, psnr, error, n) for (z, y, psnr, error), n in zip(means.tolist(), counts, strict=True)]
     return points, channel_bpp.cpu().numpy()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -68,7 +70,7 @@ class OnnxNets:
         key = name if step is None else f"{name}_{step}"
         with self._lock:
             if key not in self._sessions:
-                build = squared_error if name == "squared_error" else getattr(graphs, name)
+                build: Callable[..., bytes] = squared_error if name == "squared_error" else getattr(graphs, name)
                 data = build(self._model) if step is None else build(self._model, step)
                 self._sessions[key] = self._session(data)
         try:
@@ -114,7 +116,7 @@ class OnnxNets:
         rows, columns = (PATCH * side for side in v_hat.shape[2:])
         margins = [0, 0, area.top, area.left, 0, 0, rows - area.bottom, columns - area.right]
         corners = {"first": area[:2], "last": area[2:], "margins": margins}
-        inputs = {name: np.array(values, np.int64) for name, values in corners.items()}
+        inputs: dict[str, NDArray[Any]] = {name: np.array(values, np.int64) for name, values in corners.items()}
         inputs |= self._block_weights("synthesis", rate)
         error, gradient = self._run("squared_error", v_hat=v_hat, x=x, **inputs)
         scale = np.float32(255**2 / x[0].size)

@@ -32,7 +32,13 @@ def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
     return rows[:, :, None, None]
 
 
-def _initialised(layer: nn.Conv2d) -> nn.Conv2d:
+class Convolution(nn.Conv2d):
+    """One with a bias."""
+
+    bias: Tensor
+
+
+def _initialised(layer: Convolution) -> Convolution:
     """Variance-preserving weights and no bias: with torch's default the signal of the image drowns in the biases
     after a few layers, and the hyper latents start, and stay, constant."""
     nn.init.kaiming_normal_(layer.weight, a=LEAK)
@@ -40,20 +46,20 @@ def _initialised(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
-    return _initialised(nn.Conv2d(inputs, outputs, 1))
+def pointwise(inputs: int, outputs: int) -> Convolution:
+    return _initialised(Convolution(inputs, outputs, 1))
 
 
-def silent(inputs: int, outputs: int) -> nn.Conv2d:
+def silent(inputs: int, outputs: int) -> Convolution:
     """A pointwise layer that starts at zero."""
-    layer = nn.Conv2d(inputs, outputs, 1)
+    layer = Convolution(inputs, outputs, 1)
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
 
 
-def depthwise(channels: int) -> nn.Conv2d:
-    return _initialised(nn.Conv2d(channels, channels, 3, padding=1, groups=channels))
+def depthwise(channels: int) -> Convolution:
+    return _initialised(Convolution(channels, channels, 3, padding=1, groups=channels))
 
 
 def activation() -> nn.Module:

@@ -135,6 +135,9 @@ class ExactConv(nn.Conv2d):
     Input: integers in [-LEVEL, LEVEL]; output: out_scale * (w * x + b) + 1/2, for the activation to take the floor of.
     """
 
+    bias: Tensor
+    out_scale: Tensor
+
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, groups: int = 1, out_scale: Tensor | None = None):
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
         self.register_buffer("out_scale", torch.ones(outputs) if out_scale is None else out_scale, persistent=False)

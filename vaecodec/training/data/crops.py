@@ -48,8 +48,8 @@ class CropSampler:
     def batch(self, count: int, size: int) -> np.ndarray:
         """The next batch. The one after it is prefetched, in the expectation of the same size."""
         wanted = (self.taken, count, size)
-        ready = self._next is not None and self._next[0] == wanted
-        batch = self._next[1].result() if ready else self._make(*wanted)
+        ahead = self._next
+        batch = ahead[1].result() if ahead is not None and ahead[0] == wanted else self._make(*wanted)
         self.taken += 1
         following = (self.taken, count, size)
         self._next = following, self._ahead.submit(self._make, *following)

@@ -92,7 +92,8 @@ def _drawing(random: np.random.Generator, size: int) -> np.ndarray:
         elif kind == 2:
             draw.ellipse(box, ink if random.random() < 0.5 else None, _ink(random), int(random.integers(1, 4)))
         elif kind == 3:
-            draw.arc(box, *random.integers(0, 360, 2).tolist(), ink)
+            start, end = random.integers(0, 360, 2).tolist()
+            draw.arc(box, start, end, ink)
         else:
             draw.text((x[0], y[0]), _sentence(random), ink, font_size=int(random.integers(8, 28)))
     return np.asarray(image)
@@ -106,7 +107,8 @@ def _line_art(random: np.random.Generator, size: int) -> np.ndarray:
     for _ in range(random.integers(5, 60)):
         x, y = (sorted(random.integers(-size // 4, size + size // 4, 2).tolist()) for _ in range(2))
         if random.random() < 0.5:
-            draw.arc((x[0], y[0], x[1], y[1]), *random.integers(0, 360, 2).tolist(), ink)
+            start, end = random.integers(0, 360, 2).tolist()
+            draw.arc((x[0], y[0], x[1], y[1]), start, end, ink)
         else:
             draw.line([(x[0], int(random.choice(y))), (x[1], int(random.choice(y)))], ink)
     return np.asarray(image)

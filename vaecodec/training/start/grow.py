@@ -87,5 +87,8 @@ def _new_directions(small: VAE, large: VAE, x_x: Tensor, miss_x: Tensor) -> None
     norm = -torch.log2(torch.sqrt(deviation**2 + (1 / gain.max()) ** 2))
     large.norm[first:] = norm.float()
     large.gain[:, first:] = (torch.log2(gain)[:, None] - norm).float()
-    large.analysis.shortcut.weight[first:] = (synthesis.T @ predict)[:, :, None, None].float()
-    large.synthesis.shortcut.weight[:, first:] = (synthesis * norm.neg().exp2())[:, :, None, None].float()
+    forth, back = large.analysis.shortcut, large.synthesis.shortcut
+    assert forth is not None  # new latents need it, see can_become
+    assert back is not None
+    forth.weight[first:] = (synthesis.T @ predict)[:, :, None, None].float()
+    back.weight[:, first:] = (synthesis * norm.neg().exp2())[:, :, None, None].float()

@@ -60,7 +60,7 @@ def _reduced(block: Block, moments: Tensor, hidden: int) -> tuple[list[int], Ten
     """
     constant = len(moments) - 1
     weight = torch.cat([block.contract.weight[:, :, 0, 0], block.contract.bias[:, None]], 1).double()
-    rest, kept = moments, []
+    rest, kept = moments, list[int]()
     for _ in range(hidden + 1):
         if kept:
             gain = (weight @ rest).square().sum(0) / rest.diagonal().clamp(min=1e-12)
