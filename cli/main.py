@@ -17,6 +17,7 @@ COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
     "decode": "Decode a .vaec file to an image.",
     "info": "Show what a .vaec file holds.",
+    "view": "Show .vaec files in a browser, or make a page of them.",
     "compare": "Compare images with another one, in figures and on a page.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",

@@ -1,9 +1,10 @@
 /** vaecodec in the browser and in Node: decode .vaec images. */
 import { Container, MAX_PIXELS } from "./container.js";
 import { decodePicture } from "./decode.js";
+import { readLatents } from "./latents.js";
 import { toPng as writePng } from "./png.js";
 import { previewPicture } from "./preview.js";
-import { type Decoded, type Info, type Options, VaecodecError } from "./types.js";
+import { type Decoded, type Info, type Latents, type Options, type Pixels, VaecodecError } from "./types.js";
 
 export * from "./types.js";
 
@@ -18,13 +19,19 @@ export function preview(bytes: Uint8Array, options: Options = {}): Promise<Decod
   return explained(() => previewPicture(bytes, options));
 }
 
+/** The latents of a file, for research and for proofs: equal on every machine. Rejects with a VaecodecError, also for
+ * files that have none. */
+export function latents(bytes: Uint8Array, options: Options = {}): Promise<Latents> {
+  return explained(() => readLatents(bytes, options));
+}
+
 /** What a file says of itself; all checksums are checked. Throws a VaecodecError. */
 export function inspect(bytes: Uint8Array, { maxPixels = MAX_PIXELS }: Pick<Options, "maxPixels"> = {}): Info {
   return new Container(bytes, maxPixels).info();
 }
 
 /** A PNG file of a picture, with its ICC profile, EXIF and XMP. */
-export function toPng(decoded: Decoded): Promise<Uint8Array<ArrayBuffer>> {
+export function toPng(decoded: Pixels): Promise<Uint8Array<ArrayBuffer>> {
   return explained(() => writePng(decoded));
 }
 

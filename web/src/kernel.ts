@@ -1,4 +1,6 @@
 /** An instance of the kernel, and its memory: a stack of areas, given back in the order they were taken. */
+import { fromBase64 } from "./bytes.js";
+import { inflate } from "./inflate.js";
 import { relaxed, simd } from "./kernels.js";
 import { type Options, VaecodecError } from "./types.js";
 
@@ -143,7 +145,8 @@ export const HALF = 0,
   SINGLE = 2;
 
 const PAGE = 65536,
-  HASH_CHUNK = 1 << 20;
+  HASH_CHUNK = 1 << 20,
+  MAX_KERNEL = 1 << 17;
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 function module(choice: Options["kernel"] = "auto"): Promise<WebAssembly.Module> {
@@ -153,8 +156,8 @@ function module(choice: Options["kernel"] = "auto"): Promise<WebAssembly.Module>
   return found;
 }
 
-export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+function bytesOf(deflated: string): Uint8Array<ArrayBuffer> {
+  return inflate(fromBase64(deflated), MAX_KERNEL);
 }
 
 export class Kernel {

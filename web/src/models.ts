@@ -7,3 +7,6 @@ export const KNOWN: Record<string, string> = {
   "2341a3a8": "bd49bd049285dcbcc0bff9fd7fd5f094798f609b8c707e0fb07c0f10c2211e50", // fast, earlier
   "9e966cdd": "05867b523f4936115d5a84e559d91739483023a3d3d8e7ee1f864ce1b767e0af", // fast-ms-ssim, earlier
 };
+
+/** What people call models. */
+export const NAMES: Record<string, string> = { cc455c78: "eye", "2341a3a8": "fast", "9e966cdd": "fast-ms-ssim" };

@@ -1,12 +1,10 @@
 /** PNG files: a canvas changes colours and alpha on the way, and knows no metadata. */
 import { concat, paeth } from "./alpha.js";
 import { crc32, has, view } from "./bytes.js";
-import type { Decoded } from "./types.js";
+import type { Pixels } from "./types.js";
 
 /** A PNG file of a picture, with its ICC profile, EXIF and XMP. */
-export async function toPng(
-  picture: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha" | "icc" | "exif" | "xmp">,
-) {
+export async function toPng(picture: Pixels) {
   const { width, height, gray, hasAlpha, icc, exif, xmp } = picture;
   const header = new Uint8Array(13);
   view(header).setUint32(0, width);
@@ -53,13 +51,7 @@ export async function deflate(pieces: Iterable<Uint8Array>): Promise<Uint8Array<
 }
 
 /** Rows with the filter before each, that of the smallest differences: some at a time. */
-function* filteredRows({
-  width,
-  height,
-  rgba,
-  gray,
-  hasAlpha,
-}: Pick<Decoded, "width" | "height" | "rgba" | "gray" | "hasAlpha">) {
+function* filteredRows({ width, height, rgba, gray, hasAlpha }: Pixels) {
   const size = (gray ? 1 : 3) + (hasAlpha ? 1 : 0),
     length = width * size;
   const tries = Array.from({ length: 3 }, () => new Uint8Array(length));

@@ -1,7 +1,7 @@
 /** Workers, each with an instance of the kernel; they share no memory, so no page needs special headers. */
 import { type ResultOf, type Setting, type Task, modelKey } from "./tasks.js";
 import { VaecodecError } from "./types.js";
-import type { Answer, Order } from "./worker.js";
+import type { Answer, Order } from "./serve.js";
 
 /** Milliseconds without work after which memory is given back: that of workers with the workers. */
 export const IDLE = 10_000;

@@ -40,13 +40,21 @@ export interface Info {
   sections: SectionInfo[];
 }
 
-/** A picture. `rgba` has 4 * width * height bytes. */
-export interface Decoded {
+/** Pixels and what belongs to them. `rgba` has 4 * width * height bytes. */
+export interface Pixels {
   width: number;
   height: number;
-  rgba: Uint8ClampedArray<ArrayBuffer>;
+  rgba: Uint8ClampedArray | Uint8Array;
   gray: boolean;
   hasAlpha: boolean;
+  icc?: Uint8Array;
+  exif?: Uint8Array;
+  xmp?: Uint8Array;
+}
+
+/** A decoded picture. */
+export interface Decoded extends Pixels {
+  rgba: Uint8ClampedArray<ArrayBuffer>;
   kept: Kept;
   /** ICC profile, where the file has one: `rgba` is in its colours. */
   icc?: Uint8Array;
@@ -59,6 +67,15 @@ export interface Decoded {
   /** Names of damaged sections that were left out (only with `salvage`). */
   damagedSections: string[];
   info: Info;
+}
+
+/** All latents of a file: what the golden streams pin. `values` has them by channel, row, column, in 1/16 of a symbol
+ * of the quality; a row is 16 pixels high. */
+export interface Latents {
+  channels: number;
+  rows: number;
+  columns: number;
+  values: Int32Array<ArrayBuffer>;
 }
 
 /** Pixels of a lossless WebP or a JPEG, as it is: no colour management, no orientation, straight alpha. */

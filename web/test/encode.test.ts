@@ -4,10 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Container } from "../src/container.js";
-import { Groups, engineOf } from "../src/decode.js";
 import { encode } from "../src/encode.js";
-import { decode } from "../src/index.js";
+import { decode, latents } from "../src/index.js";
 import type { Source } from "../src/types.js";
 import { ROOT, TINY, WEIGHTS } from "./files.js";
 import { generator } from "./mutants.js";
@@ -40,22 +38,7 @@ function made(seed: number): Source & { quality: number } {
 
 /** Latents of a file, (channel, row, column), as we decode them. */
 async function latentsOf(bytes: Uint8Array): Promise<Int32Array> {
-  const container = new Container(bytes),
-    engine = await engineOf(container, { weights, workers: 0 });
-  const groups = new Groups(container, engine, false),
-    { latents: m } = await engine.run({ kind: "sizes" });
-  const { bottom, right } = container.grid.bounds,
-    all = new Int32Array(m * bottom * right);
-  for (let index = 0; index < container.grid.count; index++) {
-    const values = (await groups.get(index))!,
-      tile = container.grid.tile(index);
-    for (let row = tile.top, from = 0; row < tile.bottom; row++) {
-      for (let column = tile.left; column < tile.right; column++) {
-        for (let c = 0; c < m; c++) all[(c * bottom + row) * right + column] = values[from++]!;
-      }
-    }
-  }
-  return all;
+  return (await latents(bytes, { weights, workers: 0 })).values;
 }
 
 const PICTURES = 32;

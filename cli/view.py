@@ -1,0 +1,77 @@
+"""vaecodec view"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+
+import click
+
+from vaecodec.cli.options import complete_models, complete_paths, pixels_option
+from vaecodec.cli.printing import say, show, size_in_words, with_flags
+from vaecodec.errors import VaecodecError, explain, naming, printable
+
+
+@click.command()
+@click.argument("files", metavar="[FILE...]", nargs=-1, shell_complete=complete_paths)
+@click.option(
+    "--html", metavar="OUT", shell_complete=complete_paths, help="Write the page, to be kept or mailed; open nothing."
+)
+@click.option(
+    "--model", metavar="NAME|PATH", shell_complete=complete_models, help="Of .vaec files that need one of your own."
+)
+@pixels_option
+@click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")
+@click.option("-Q", "--quiet", is_flag=True, help="No notes.")
+def view(files: tuple[str, ...], html: str | None, model: str | None, max_pixels: int, force: bool, quiet: bool) -> None:
+    """Show .vaec files in a browser, without a network: zoom, two under a slider, save as PNG.
+
+    The page holds the files and what decodes them, some 4 MB: whoever gets it by mail needs nothing but a browser. An
+    image of another format, or no FILE at all, makes a page that also encodes (7 MB). "-" is standard input.
+    """
+    from vaecodec.cli.files import check_target, coded_source, write_target
+    from vaecodec.model.file import load_model
+    from vaecodec.viewer.offline import Enclosed, enclosed, offline_page
+
+    if files.count("-") > 1:
+        raise click.UsageError("Standard input can be read once.")
+    for file in files if html else ():
+        check_target(file, html or "", force, stream=False)
+    own = load_model(model) if model else None
+    found: list[Enclosed] = []
+    failures: list[str] = []
+    for file in files:
+        try:
+            with naming(file):
+                name = "standard input" if file == "-" else os.path.basename(file.rstrip("/"))
+                found.append(enclosed(coded_source(file), name, max_pixels))
+        except VaecodecError as error:  # it is of this file alone
+            failures.append(with_flags(explain(error)))
+            continue
+        for note in found[-1].notes:
+            say(quiet, f"note: {printable(file)}: {note}")
+    if files and not found:
+        raise VaecodecError(failures[0])
+    page = offline_page(found, own).encode("utf-8", "replace")
+    if html:
+        write_target(html, page, force)
+        if html != "-":
+            say(quiet, f"{printable(html)}: {size_in_words(len(page))}, for any browser")
+    else:
+        _open(page)
+    for reason in failures:
+        click.echo(f"vaecodec: {printable(reason)}", err=True)
+    if failures:
+        sys.exit(1)
+
+
+def _open(page: bytes) -> None:
+    """Show a page in the browser. The file stays: nobody can tell when the browser has read it."""
+    path = Path(tempfile.mkdtemp(prefix="vaecodec-view-"), "view.html")
+    path.write_bytes(page)
+    show(str(path))
+    if not webbrowser.open(path.as_uri()):
+        raise VaecodecError(f"no browser to open here: {path} is the page (or write it with --html)")

@@ -1,0 +1,92 @@
+"""The page of the web package with files in it: it shows them, and encodes, where nothing but a browser is installed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from vaecodec.bitstream.container import read_container
+from vaecodec.errors import FormatError, ModelError
+from vaecodec.inspection import KEPT
+from vaecodec.model.file import ModelFile, load_model, load_model_for, slim_copy
+from vaecodec.model.reading import read_raw
+from vaecodec.model.shipped import shipped_models
+from vaecodec.picture import to_picture
+from vaecodec.picture.writing import save_picture
+from vaecodec.system.files import Source, input_limit
+from vaecodec.system.limits import MAX_PIXELS
+from vaecodec.system.naming import MAGIC
+from vaecodec.types import SourceLike
+from vaecodec.viewer.pages import escaped
+
+CONTENTS = "<!-- contents -->"
+"""Where the page takes files and weights (web/page/page.html, web/page/embedded.ts)."""
+SHOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+"""How files begin that every browser shows as they are: PNG, JPEG, WebP."""
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """A file in the page. model: the identity that decoding asks for, b"" for files that need no model; coded: whether
+    it is a .vaec file; notes: what was converted."""
+
+    name: str
+    data: bytes
+    coded: bool
+    model: bytes = b""
+    notes: Sequence[str] = ()
+
+
+def enclosed(source: SourceLike, name: str, max_pixels: int = MAX_PIXELS) -> Enclosed:
+    """A .vaec file, damaged or not, or an image of another format: what browsers do not show becomes a PNG. source: as
+    Source takes it; name: what the page calls it. Raises VaecodecError for what is neither."""
+    with Source(source, input_limit(max_pixels)) as opened:
+        if opened.read(0, len(MAGIC)) == MAGIC:
+            container = read_container(opened, max_pixels, partial=True)
+            model = b"" if container.kept in KEPT else container.header.model
+            return Enclosed(name, opened.read(0, opened.size), True, model)
+        picture = to_picture(opened, max_pixels)
+        data = opened.read(0, opened.size)
+        if not data.startswith(SHOWN) or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
+            data, notes = save_picture(picture, ".png")
+            return Enclosed(name, data, False, notes=picture.notes + notes)
+        return Enclosed(name, data, False)
+
+
+def offline_page(files: Sequence[Enclosed], model: ModelFile | None = None) -> str:
+    """HTML with files, and with the weights that decode them; where one is no .vaec file, or there is none, with all
+    of the default model, which encodes in the page. model: of files that need one of your own. Raises ModelError for
+    files of a model that is not here."""
+    encodes = not files or any(not file.coded for file in files)
+    weights = {m.identity: (m, encodes) for m in ([load_model()] if encodes else [])}
+    for file in files:
+        if file.coded and file.model and file.model not in weights:
+            weights[file.model] = _model_of(file, model), False
+    tags = [_tag("weights", identity.hex(), gzip.compress(_bytes(*found), 6)) for identity, found in weights.items()]
+    tags += [_tag("file", file.name, file.data) for file in files]
+    page = (resources.files("vaecodec") / "web" / "page.html").read_text("utf-8")
+    return page.replace(CONTENTS, "\n".join(tags), 1)
+
+
+def _model_of(file: Enclosed, own: ModelFile | None) -> ModelFile:
+    if own is not None and own.identity == file.model:
+        return own
+    try:
+        return load_model_for(file.model)
+    except ModelError as error:
+        raise FormatError(f"{file.name}: {error}") from error
+
+
+def _bytes(model: ModelFile, whole: bool) -> bytes:
+    """The file of a model: whole where it shall encode, or where nobody knows its slim copy."""
+    ours = model.name in shipped_models()
+    return slim_copy(model) if ours and not whole and not model.slim else read_raw(model.path).data
+
+
+def _tag(kind: str, name: str, data: bytes) -> str:
+    """Data in an element that no browser runs."""
+    text = base64.b64encode(data).decode()
+    return f'<script type="application/octet-stream" data-{kind}="{escaped(name)}">{text}</script>'
