@@ -26,7 +26,9 @@ from vaecodec.errors import VaecodecError, explain, naming, printable
 @pixels_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")
 @click.option("-Q", "--quiet", is_flag=True, help="No notes.")
-def view(files: tuple[str, ...], html: str | None, model: str | None, max_pixels: int, force: bool, quiet: bool) -> None:
+def view(
+    files: tuple[str, ...], html: str | None, model: str | None, max_pixels: int, force: bool, quiet: bool
+) -> None:
     """Show .vaec files in a browser, without a network: zoom, two under a slider, save as PNG.
 
     The page holds the files and what decodes them, some 4 MB: whoever gets it by mail needs nothing but a browser. An

@@ -27,7 +27,7 @@ const lines = Object.keys(KERNELS).map((name) => `export const ${name} =\n  "${b
 writeFileSync("src/kernels.ts", `/** Made by build.mjs of kernel/: WebAssembly, deflated, in base64. */\n${lines.join("")}`);
 
 await build({
-  entryPoints: ["src/index.ts", "src/encode.ts", "src/worker.ts"],
+  entryPoints: ["src/index.ts", "src/encode.ts", "src/worker.ts", "src/img.ts"],
   outdir: "dist", bundle: true, splitting: true, chunkNames: "[name]-[hash]", minify: true, format: "esm", target: "es2022", charset: "utf8",
 });
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");

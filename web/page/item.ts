@@ -97,17 +97,18 @@ export class Coded implements Item {
 
   /** What is sound of a damaged file, if there is no more. */
   private async decoded(options: Options): Promise<Decoded> {
-    if (this.reason) return decode(this.bytes, { ...options, salvage: true });
-    try {
-      return await decode(this.bytes, options);
-    } catch (error) {
-      if (!(error instanceof VaecodecError) || error.code !== "damaged") throw error;
-      const saved = await decode(this.bytes, { ...options, salvage: true }).catch(() => {
-        throw error;
-      });
-      this.reason = error.message;
-      return saved;
+    if (!this.reason) {
+      try {
+        return await decode(this.bytes, options);
+      } catch (error) {
+        if (!(error instanceof VaecodecError) || error.code !== "damaged") throw error;
+        this.reason = error.message;
+      }
     }
+    return decode(this.bytes, { ...options, salvage: true }).catch((error) => {
+      const damaged = error instanceof VaecodecError && error.code === "damaged";
+      throw damaged ? new VaecodecError("damaged", this.reason) : error;
+    });
   }
 
   png(): Promise<Blob> {

@@ -26,7 +26,7 @@ test("sizes", () => {
     assert.ok(size < 30_000, `${name}: ${size} bytes besides the kernels`);
   }
   const all = Buffer.concat(scripts.map((name) => readFileSync(join(DIST, name))));
-  assert.ok(gzipSync(all).length < 32_000, `all scripts with both kernels: ${gzipSync(all).length} bytes, gzipped`);
+  assert.ok(gzipSync(all).length < 36_000, `all scripts with both kernels: ${gzipSync(all).length} bytes, gzipped`);
 });
 
 test("kernels that the scripts hold are built of the sources", async () => {

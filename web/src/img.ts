@@ -1,19 +1,16 @@
-/** Shows .vaec images that a page has in <img>: `<script src="img.js" async></script>`, weights beside it or where
- * `data-weights` says. Images that are added or changed later count, too. */
-import { type Decoded, type Options, VaecodecError, decode, inspect, preview, toPng } from "../src/index.js";
-import { serve } from "../src/serve.js";
+/** Shows .vaec images that a page has in <img>: `<script type="module" src="img.js"></script>`. Weights lie beside it,
+ * or where `img.js?weights=/models/` says. Images that are added or changed later count, too. */
+import { type Decoded, type Options, VaecodecError, decode, inspect, preview, toPng } from "./index.js";
 
 /** Pixels from which on a preview is shown first. */
 const LARGE = 2 ** 20;
 const NAME = /\.vaec$/i;
 
-if (typeof document === "undefined") serve();
-else start(document.currentScript as HTMLScriptElement);
+start();
 
-function start(script: HTMLScriptElement): void {
-  const { src, dataset } = script;
-  const weights = dataset.weights ? new URL(dataset.weights, document.baseURI).href : new URL(".", src).href;
-  const options: Options = { weights, createWorker: workers(src) };
+function start(): void {
+  const weights = new URL(import.meta.url).searchParams.get("weights");
+  const options: Options = weights ? { weights: new URL(weights, document.baseURI).href } : {};
   /** What an image shows, or is about to: a second look at it changes nothing. */
   const seen = new WeakMap<HTMLImageElement, string>();
 
@@ -97,11 +94,4 @@ async function blobOf(picture: Decoded, size?: { width: number; height: number }
   const sides = `width="${size.width}" height="${size.height}"`;
   const inner = `<image ${sides} preserveAspectRatio="none" href="data:image/png;base64,${btoa(binary)}"/>`;
   return new Blob([`<svg xmlns="http://www.w3.org/2000/svg" ${sides}>${inner}</svg>`], { type: "image/svg+xml" });
-}
-
-/** Workers of this script: its own address serves on this site, a script that imports it where it is of another. */
-function workers(src: string): () => Worker {
-  if (new URL(src).origin === location.origin && location.protocol !== "file:") return () => new Worker(src);
-  const url = URL.createObjectURL(new Blob([`importScripts(${JSON.stringify(src)})`], { type: "text/javascript" }));
-  return () => new Worker(url);
 }
