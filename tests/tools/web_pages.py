@@ -23,7 +23,8 @@ ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-
 KERNELS = ("simd", "relaxed")
 BYTES = "const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));"
 OPTIONS = "const options = {...await vaecodec.options, ...more};"
-BASE64 = """const text = view => { let s = ""; const all = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+BASE64 = """const text = view => { let s = "";
+const all = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 for (let i = 0; i < all.length; i += 8192) s += String.fromCharCode(...all.subarray(i, i + 8192)); return btoa(s); };"""
 
 

@@ -86,11 +86,14 @@ export class Stage {
     // Some of the picture stays in sight.
     this.x = Math.min(Math.max(this.x, Math.min(40 - width, 0)), clientWidth - Math.min(40, width));
     this.y = Math.min(Math.max(this.y, Math.min(40 - height, 0)), clientHeight - Math.min(40, height));
-    Object.assign(style, { left: `${this.x}px`, top: `${this.y}px`, width: `${width}px`, height: `${height}px` });
+    // On whole pixels of the screen, wherever the stage begins: between them a picture is blurred.
+    const { left, top } = this.stage.getBoundingClientRect(), snapped = (at: number) => Math.round(at * devicePixelRatio) / devicePixelRatio;
+    const x = snapped(left + this.x) - left, y = snapped(top + this.y) - top;
+    Object.assign(style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
     classList.toggle("sharp", this.zoom >= 2);
     const border = this.share * clientWidth;
     this.edge.style.left = `${border}px`;
-    const inside = Math.min(Math.max(border - this.x, 0), width);
+    const inside = Math.min(Math.max(border - x, 0), width);
     this.images[0].style.clipPath = this.two ? `inset(0 ${width - inside}px 0 0)` : "";
     this.images[1].style.clipPath = `inset(0 0 0 ${inside}px)`;
     this.changed(this.zoom, this.fitted, this.share);
