@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vaecodec.errors import VaecodecError
 from vaecodec.model.shipped import model_folder
@@ -31,7 +32,7 @@ def tuned_model(model: str | Path | None, tune: str | None) -> str | Path | None
 
 
 @cache
-def qualities() -> dict[str, dict]:
+def qualities() -> dict[str, dict[str, Any]]:
     """The contents of QUALITIES."""
     return json.loads((model_folder() / QUALITIES).read_text())
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class ModelFile:
     name: str
     path: str | Path
     config: ModelConfig
-    tensors: dict[str, np.ndarray]
+    tensors: dict[str, NDArray[Any]]
     checksum: str
     """SHA-256 of the file, hexadecimal."""
     bpp_range: tuple[float, float] | None = None

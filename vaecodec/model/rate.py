@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class RatePosition:
         """The position as a number, for the float transforms."""
         return self.anchor + self.fraction / (1 << FRACTION_BITS)
 
-    def interpolate(self, table: NDArray[np.integer]) -> NDArray[np.int64]:
+    def interpolate(self, table: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Integer rows of a table (A, ...) at this position, linearly, rounded down."""
         low, high = table[self.anchor].astype(np.int64), table[self.anchor + 1].astype(np.int64)
         return (low * ((1 << FRACTION_BITS) - self.fraction) + high * self.fraction) >> FRACTION_BITS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load as load_safetensors
 
 from vaecodec.bitstream.spec import (
@@ -42,7 +43,7 @@ class RawModel:
     """A model file that holds what it should. identity: SHA-256 of the full file that a slim one was made of."""
 
     config: ModelConfig
-    tensors: dict[str, np.ndarray]
+    tensors: dict[str, NDArray[Any]]
     data: bytes
     identity: str | None
     bpp_range: tuple[float, float] | None
@@ -153,7 +154,7 @@ def _bpp_range(text: Any) -> tuple[float, float] | None:
     return (low, high) if 0 < low <= high < 1000 else None
 
 
-def _check_tables(tensors: dict[str, np.ndarray]) -> None:
+def _check_tables(tensors: dict[str, NDArray[Any]]) -> None:
     for name in TABLES:
         counts = tensors.get(f"{name}.counts")
         if counts is None or counts.dtype != np.uint32 or counts.ndim != 1:
@@ -163,7 +164,7 @@ def _check_tables(tensors: dict[str, np.ndarray]) -> None:
         raise ModelError("hyper latent tables are too wide")
 
 
-def _check_bounds(config: ModelConfig, tensors: dict[str, np.ndarray]) -> None:
+def _check_bounds(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> None:
     """No partial sum of an integer layer may reach EXACT_BOUND: float32 would round it, and machines disagree."""
     for name, ratio in bound_ratios(config, tensors).items():
         if tensors[f"{name}.weight"].min() < -LEVEL:
@@ -172,7 +173,7 @@ def _check_bounds(config: ModelConfig, tensors: dict[str, np.ndarray]) -> None:
             raise ModelError(f"integer layer {name} can overflow")
 
 
-def bound_ratios(config: ModelConfig, tensors: dict[str, np.ndarray]) -> dict[str, float]:
+def bound_ratios(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> dict[str, float]:
     """The largest partial sum that each integer layer can have, whatever its inputs, over EXACT_BOUND."""
     ratios = {}
     for name in exact_layers(config):
@@ -193,5 +194,5 @@ def bound_ratios(config: ModelConfig, tensors: dict[str, np.ndarray]) -> dict[st
     return ratios
 
 
-def _largest(tensor: np.ndarray) -> float:
+def _largest(tensor: NDArray[Any]) -> float:
     return float(np.abs(tensor.astype(np.int32)).max())

@@ -21,7 +21,7 @@ from vaecodec.nets.onnx import graphs
 from vaecodec.nets.onnx.gradients import squared_error
 
 
-def _providers(device: str) -> list:
+def _providers(device: str) -> list[Any]:
     """onnxruntime's providers for a device; raises BackendError if this build of it has none."""
     kind, _, number = device.partition(":")
     if kind == "cpu":
@@ -66,7 +66,7 @@ class OnnxNets:
             raise BackendError("onnxruntime cannot use CUDA here: driver, CUDA or cuDNN are missing or do not fit it")
         return session
 
-    def _run(self, name: str, step: int | None = None, /, **inputs: np.ndarray) -> list[np.ndarray]:
+    def _run(self, name: str, step: int | None = None, /, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         key = name if step is None else f"{name}_{step}"
         with self._lock:
             if key not in self._sessions:

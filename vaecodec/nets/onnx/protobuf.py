@@ -7,8 +7,10 @@ The onnx package would do the same but is heavier than all of our run-time depen
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 OPSET = 17
 IR_VERSION = 8
@@ -48,7 +50,7 @@ def _attribute(name: str, value: int | float | str | list[int]) -> bytes:
     return _bytes(1, name) + body
 
 
-def _tensor(name: str, array: np.ndarray) -> bytes:
+def _tensor(name: str, array: NDArray[Any]) -> bytes:
     """TensorProto: dims 1, data_type 2, name 8, raw_data 9."""
     dims = b"".join(_int(1, size) for size in array.shape)
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -80,7 +82,7 @@ class Graph:
         self._inputs.append(_value_info(name, element, shape))
         return name
 
-    def constant(self, array: np.ndarray | np.floating) -> str:
+    def constant(self, array: NDArray[Any] | np.floating[Any]) -> str:
         name = self._fresh()
         self._initializers.append(_tensor(name, np.asarray(array)))
         return name
@@ -97,7 +99,7 @@ class Graph:
         self._nodes.append(_bytes(1, value) + _bytes(2, name) + _bytes(4, "Identity"))
         self._outputs.append(_value_info(name, element, shape))
 
-    def conv(self, x: str, weight: np.ndarray, bias: np.ndarray | None = None, groups: int = 1) -> str:
+    def conv(self, x: str, weight: NDArray[Any], bias: NDArray[Any] | None = None, groups: int = 1) -> str:
         """Pointwise or depthwise 3x3 convolution with zero padding."""
         inputs = [x, self.constant(weight.astype(np.float32))]
         if bias is not None:
