@@ -1,4 +1,4 @@
-"""The page of the web package with files in it: it shows them, and encodes, where nothing but a browser is installed."""
+"""The page of the web package with files embedded: any browser shows them and encodes, with nothing installed."""
 
 from __future__ import annotations
 
