@@ -1,6 +1,6 @@
 """vaecodec: a neural lossy image codec. `encode(image, quality) -> bytes`, `decode(bytes) -> PIL image`.
 
-What is heavy is imported when it is first used, so that the command can answer Ctrl-C from its first moment.
+Heavy modules are imported on first use, so that the command responds to Ctrl-C from the start.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vaecodec.errors import BackendError, FormatError, ImageError, MissingPackag
 
 _ABOVE = Path(__file__).parent.parent
 if (_ABOVE / "pyproject.toml").exists():
-    # Python run in a clone finds this folder before what pip has installed: cli and models lie beside it there.
+    # Python run in a clone finds this folder before the installed package: cli and models lie beside it there.
     __path__.append(str(_ABOVE))
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 class VaecDataset(Dataset):
-    """The .vaec files of a folder or URL (or of a list of paths or URLs) as uint8 tensors (3, H, W), alpha left out.
+    """The .vaec files of a folder or URL (or of a list of paths or URLs) as uint8 tensors (3, H, W), without alpha.
 
-    crop: side of a random square crop, of which only the tiles it touches are read and decoded; smaller pictures are
+    crop: side of a random square crop; only the tiles that it touches are read and decoded, and smaller pictures are
     mirrored. transform: applied to each tensor. codec: arguments of Codec; each worker process of a DataLoader makes
     its own. Crops are drawn with Python's `random`, which DataLoader seeds in each worker.
 
@@ -87,7 +87,7 @@ class VaecDataset(Dataset):
 
 
 def _mirrored(tensor: Tensor, side: int) -> Tensor:
-    """Enlarge (C, H, W) to at least `side` by mirroring at the right and bottom edges, as often as it takes."""
+    """Enlarge (C, H, W) to at least `side` by mirroring at the right and bottom edges, repeatedly if necessary."""
     while max(missing := (side - tensor.shape[1], side - tensor.shape[2])) > 0:
         down, right = (min(max(m, 0), size) for m, size in zip(missing, tensor.shape[1:], strict=True))
         flipped = torch.cat([tensor, tensor.flip(1)[:, :down]], 1)

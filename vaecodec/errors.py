@@ -1,4 +1,4 @@
-"""One small hierarchy: everything the library raises on purpose is a VaecodecError. And any error in one line."""
+"""A small hierarchy: every error that the library raises on purpose is a VaecodecError. Also any error as one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class VaecodecError(Exception):
 
 
 class ImageError(VaecodecError):
-    """The input is not an image, or not one that can be coded (zero size, too many pixels)."""
+    """The input is not an image, or cannot be encoded (zero size, too many pixels)."""
 
 
 class FormatError(VaecodecError):
@@ -27,7 +27,7 @@ class BackendError(VaecodecError):
 
 
 class MissingPackageError(VaecodecError, ImportError):
-    """Packages are not installed that a part of the library needs; the message names the extra that installs them."""
+    """A package needed for this part of the library is not installed; the message names the extra that installs it."""
 
 
 def missing_package(part: str, extra: str) -> MissingPackageError:
@@ -36,7 +36,7 @@ def missing_package(part: str, extra: str) -> MissingPackageError:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Errors of a file say which; "-", standard input, has no name."""
+    """Prefixes errors with the name of the file; "-", standard input, has no name."""
     try:
         yield
     except (FormatError, ImageError) as error:
@@ -46,26 +46,26 @@ def naming(name: str) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Text in one line, without what could move a terminal's cursor or cannot be encoded."""
+    """Text on one line, without control characters or characters that cannot be encoded."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """The message of an error, or its class where it has none; of a long one the middle is left out, since names of
-    files come first and reasons last."""
+    """The message of an error, or its class if it has none. Long messages lose their middle, since file names come
+    first and reasons last."""
     text = printable(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[5 - longest // 2 :]}"
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a system call or a storage says."""
-    if isinstance(error, FileNotFoundError):  # of fsspec it says a path only
+    """The reason in an error from a system call or a storage."""
+    if isinstance(error, FileNotFoundError):  # fsspec gives only the path
         return "no such file"
     return getattr(error, "strerror", None) or one_line(error)
 
 
 def explain(error: BaseException) -> str:
-    """One line for whatever went wrong with an image."""
+    """Any error with an image as one line."""
     if isinstance(error, VaecodecError):
         return one_line(error)
     if isinstance(error, MemoryError):

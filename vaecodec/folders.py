@@ -1,4 +1,4 @@
-"""Whole folders: many images with one model a worker process, restartable, one bad image at a time."""
+"""Whole folders: many images, one model per worker process, restartable; a bad image fails alone."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ from vaecodec.system.storage import is_url, local_path, place
 from vaecodec.targets import Target
 
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
-"""Arguments of Codec that the bytes of a file depend on, and their defaults."""
+"""Arguments of Codec that affect the bytes of a file, with their defaults."""
 STALE = 600
-"""Seconds after which a temporary file in the output folder is nobody's: another run may be writing there now."""
+"""Seconds after which a temporary file in the output folder counts as abandoned; another run may still be writing a
+newer one."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; goal: the target
-    of every file, in place of a quality; how decoded images are written, and at which scale."""
+    """How to process every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; goal: a target for
+    every file instead of a quality; options for writing decoded images, and their scale."""
 
     kind: str
     suffix: str
@@ -53,10 +54,10 @@ class Task:
     saving: Saving = field(default_factory=Saving)
     scale: Fraction = Fraction(1)
     verify: bool = False
-    """Whether encoded files are decoded again, to say how near they are."""
+    """Whether to decode encoded files again and measure their error."""
 
     def settings(self) -> dict[str, Any]:
-        """What decides on the bytes of an output, as it is in the manifest: a model by its identity."""
+        """The settings that affect the bytes of an output, as the manifest records them; a model by its identity."""
         if self.kind == "decode":
             return {"suffix": self.suffix, "scale": str(self.scale), **vars(self.saving)}
         model = load_model(tuned_model(self.codec.get("model"), self.codec.get("tune")))
@@ -68,20 +69,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Job:
-    """Two files, paths or URLs of fsspec; and their names relative to their folders."""
+    """Input and output (paths, or URLs of fsspec), and their names relative to their folders."""
 
     source: str | Path
     target: str | Path
     name: str = ""
     target_name: str = ""
     again: bool = False
-    """Whether its output is there, made by an earlier run with other settings, and is to be replaced."""
+    """Whether to replace an existing output that an earlier run made with other settings."""
 
 
 @dataclass
 class Plan:
-    """What there is to do in a folder: jobs; manifest entries of files that cannot even be tried; what is left out, by
-    the reason."""
+    """The work in a folder: jobs; manifest entries of files that cannot be tried; files left out, by reason."""
 
     jobs: list[Job]
     refused: list[Entry] = field(default_factory=list)
@@ -93,11 +93,11 @@ class Plan:
 
 
 def make_plan(root: str | Path, out: str | Path, task: Task, recursive: bool) -> Plan:
-    """The images (or .vaec files) under `root` with their places under `out`, which mirrors the tree; folders or URLs.
-    `out` may be `root` itself; if it lies inside, what is in it is left out.
+    """The images (or .vaec files) under `root` and their outputs under `out`, which mirrors the tree; folders or URLs.
+    `out` may be `root` itself; if it lies inside, its contents are left out.
 
-    An image gets its whole name and .vaec: a.png.vaec; a .vaec file the name of an image: see decoded_names. Raises
-    VaecodecError if the folder cannot be listed.
+    An image a.png becomes a.png.vaec; decoded_names gives the images of .vaec files. Raises VaecodecError if the folder
+    cannot be listed.
     """
     same = _same(root, out)
     found = list_folder(root, recursive, without=None if same else out)
@@ -135,7 +135,7 @@ def _no_stream(name: str) -> str | None:
 
 
 def _foreign(found: Listing, targets: set[str]) -> dict[str, list[str]]:
-    """What is left out but outputs of earlier runs and temporary files."""
+    """Files left out, except outputs of earlier runs and temporary files."""
     kept = {
         why: [name for name in names if name not in targets and not name.endswith(".partial")]
         for why, names in found.left_out.items()
@@ -144,9 +144,11 @@ def _foreign(found: Listing, targets: set[str]) -> dict[str, list[str]]:
 
 
 def without_done(jobs: list[Job], out: str | Path | None, task: Task) -> list[Job]:
-    """The jobs whose output is not there yet, or was made with other settings: those are done `again`. Outputs of an
-    earlier rule of naming are found by the manifest; a file that was made from another one is not taken for the output.
-    Without `out`, where there is no manifest, an output that is there is one."""
+    """The jobs without an output, and with `again` those whose output was made with other settings.
+
+    The manifest finds outputs under an earlier naming rule, and rules out files made from another input. Without `out`
+    there is no manifest, and any existing output counts.
+    """
     if out is None:
         return [job for job in jobs if look_at(job.target) is Found.NOTHING]
     written, settings = Written(out), task.settings()
@@ -163,7 +165,7 @@ def without_done(jobs: list[Job], out: str | Path | None, task: Task) -> list[Jo
 
 
 def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
-    """Whether a file is in `out`: on this machine it is looked for, of a URL there is one listing."""
+    """A test for files in `out`: it checks each file on this machine, and lists a URL once."""
     folder = local_path(out)
     if folder is not None:
         return lambda name: (folder / name).exists()
@@ -173,12 +175,12 @@ def _present(jobs: list[Job], out: str | Path) -> Callable[[str], bool]:
 def run_jobs(
     plan: Plan, task: Task, out: str | Path | None, workers: int, report: Callable[[Entry], None] = lambda entry: None
 ) -> list[Entry]:
-    """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
+    """Run a plan in `workers` processes (0: in this one); returns the manifest entries of failed jobs.
 
-    Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
-    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, and psnr or lossless of
-    what was verified; or source and error. A worker that dies costs at most the file that it holds. Raises
-    VaecodecError if no worker starts or the manifest is none.
+    Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`. It has source, target, width,
+    height, bytes_in, bytes_out, bpp, settings, seconds and, where they apply, kept, notes, reached, and psnr or
+    lossless from verifying; on failure, source and error. A worker that dies costs at most its current file. Raises
+    VaecodecError if no worker starts or the existing manifest file is not one.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -194,8 +196,8 @@ def run_jobs(
 
 
 def _told_apart(jobs: list[Job], out: str | Path | None) -> tuple[list[Job], list[Entry]]:
-    """The jobs, and entries of those that would overwrite others since `out`, with its manifest in it, is a folder
-    that does not tell names apart by their case."""
+    """The jobs to run, and failures for those that would overwrite another's output, if the file system of `out` (which
+    holds its manifest) ignores case."""
     folder = None if out is None else local_path(out)
     if folder is None or not _same_file(folder / MANIFEST, folder / MANIFEST.upper()):
         return jobs, []
@@ -216,7 +218,7 @@ def _entries(jobs: list[Job], task: Task, workers: int) -> Generator[Entry, None
     if not workers:
         yield from map(Worker(task), jobs)
         return
-    from vaecodec.system.crew import DEATHS, Crew  # a command for one file does not need it
+    from vaecodec.system.crew import DEATHS, Crew  # not needed for a single file
 
     dead = f"{DEATHS} worker processes died on it (out of memory?)"
     yield from Crew[Job, Entry](workers, partial(Worker, task)).run(jobs, lambda job: _failure(job, dead))
@@ -227,7 +229,7 @@ def _failure(job: Job, why: str) -> Entry:
 
 
 class Worker:
-    """One model, and what to do with every file: made once in every process, called with every job."""
+    """Processes jobs with one codec: made once in every process, called with every job."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.codec, self.settings = task, Codec(**task.codec), task.settings()
@@ -235,7 +237,7 @@ class Worker:
             can_write(task.suffix.lower())  # loads the plugin
 
     def __call__(self, job: Job) -> Entry:
-        """The manifest entry of a job; what goes wrong with it, whatever it is, is in the entry, too."""
+        """The manifest entry of a job; every error becomes an entry."""
         started = time.perf_counter()
         try:
             check_free(job.target, self.task.kind == "encode", self.task.force or job.again)
@@ -243,7 +245,7 @@ class Worker:
             if target is not None:
                 target.parent.mkdir(parents=True, exist_ok=True)
             entry = self._encode(job) if self.task.kind == "encode" else self._decode(job)
-        except BaseException as error:  # parsers of images raise anything; those in Rust what is no Exception
+        except BaseException as error:  # image parsers raise anything; panics of those in Rust are not an Exception
             pass_on_stops(error)
             return _failure(job, explain(error))
         return entry | {"seconds": round(time.perf_counter() - started, 3)}
@@ -268,7 +270,7 @@ class Worker:
         data, notes = save_picture(picture, self.task.suffix, self.task.saving)
         entry = self._written(job, data, picture, size, notes, KEPT.get(container.kept))
         header = container.header
-        return entry | {"bpp": _bpp(size, header.width, header.height)}  # of the whole image, whatever the scale
+        return entry | {"bpp": _bpp(size, header.width, header.height)}  # bpp of the whole image, at any scale
 
     def _written(self, job: Job, data: bytes, picture: Picture, size: int, notes: list[str], kept: str | None) -> Entry:
         write_whole(job.target, data, self.task.force or job.again)

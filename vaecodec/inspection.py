@@ -1,4 +1,4 @@
-"""What a .vaec file says of itself, without decoding it."""
+"""The facts in a .vaec file, without decoding it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Part(TypedDict):
-    """What a part of a file takes."""
+    """Size of a part of a file."""
 
     bytes: int
     bpp: float
 
 
 class Facts(TypedDict):
-    """What a file says of itself. mode: L, LA, RGB or RGBA; quality: 1 to 100; kept: how the image is kept where it is
-    not in latents; model: its name, None where it is not here; groups: how many parts are coded by themselves, tiles of
-    `tile` pixels a side (None: one group); metadata: exif, icc, xmp; place: whether they name one; bytes and bpp: of
-    the whole file; parts: of each part, by its name."""
+    """The facts in a file. mode: L, LA, RGB or RGBA; quality: 1 to 100; kept: the form of an image without latents;
+    model: its name, None if it is not available; groups: number of independently coded parts, tiles of `tile` pixels a
+    side (None: one group); metadata: exif, icc, xmp; place: whether it names one; bytes and bpp: of the whole file;
+    parts: the size of each part, by name."""
 
     version: int
     width: int
@@ -48,21 +48,21 @@ class Facts(TypedDict):
 
 METADATA = (Section.EXIF, Section.ICC, Section.XMP)
 KEPT: dict[Section | None, str] = {Section.PIXELS: "pixel for pixel", Section.JPEG: "as a JPEG"}
-"""How a file has its image where that takes fewer bytes than latents."""
+"""Forms in which a file keeps an image that takes fewer bytes than its latents."""
 
 
 def kept_as(source: SourceLike | Source, max_pixels: int = MAX_PIXELS) -> str | None:
-    """One of KEPT for a .vaec file (bytes, path or binary file object); None where the image is in latents. Raises
+    """One of KEPT for a .vaec file (bytes, path or binary file object); None if the image is in latents. Raises
     FormatError."""
     with Source(source) as opened:
         return KEPT.get(read_container(opened, max_pixels).kept)
 
 
 def inspect(source: SourceLike, max_pixels: int = MAX_PIXELS) -> Facts:
-    """Size, quality, model, bytes and bits a pixel of every part of a .vaec file (bytes, path or binary file object);
-    which metadata it has (exif, icc, xmp), and whether they say in which place it was taken.
+    """Size, quality, model, and the bytes and bits per pixel of every part of a .vaec file (bytes, path or binary file
+    object); its metadata (exif, icc, xmp), and whether it names the place where the picture was taken.
 
-    All checksums are checked; raises FormatError if one fails, or if the image has more than `max_pixels`.
+    All checksums are verified; raises FormatError if one fails, or if the image has more than `max_pixels`.
 
     >>> facts = vaecodec.inspect("photo.vaec")
     >>> facts["width"], facts["height"], facts["mode"], facts["quality"]
@@ -102,11 +102,11 @@ def inspect(source: SourceLike, max_pixels: int = MAX_PIXELS) -> Facts:
 
 
 def says_where(container: Container) -> bool:
-    """Whether EXIF or XMP of a file name the place where the picture was taken, as far as they can be read."""
+    """Whether the EXIF or XMP of a file, as far as readable, names the place where the picture was taken."""
     blocks = {}
     for kind in {Section.EXIF, Section.XMP} & container.sections.keys():
         try:
             blocks[kind] = inflate(container.section(kind))
-        except FormatError:  # too large, or no zlib stream: who decodes it hears of that
+        except FormatError:  # too large or invalid: decoding reports it
             continue
     return ExifBlock(blocks.get(Section.EXIF, b"")).has_place or b"GPSLatitude" in blocks.get(Section.XMP, b"")

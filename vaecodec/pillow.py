@@ -6,13 +6,14 @@
     Image.open("photo.png").save("photo.vaec", quality=50)
     Image.open("photo.vaec").thumbnail((200, 200))
 
-Opening reads the header alone: size, mode and info are there at once, pixels are decoded when they are needed. A
-thumbnail of an eighth of the size or less is made from the quick preview. Save options: quality (1 to 100; default: the
-model's own) or target (as vaecodec.Size("100kB")), effort (1 to 9, default 1), model (name or path) or tune ("eye",
-"psnr", "ms-ssim"), exif, icc_profile, xmp (default: those of the image; None: without), metadata ("all", "icc" or
-"none"; without EXIF, which says how to turn them, pixels are turned).
-As everywhere in Pillow, pixels are kept as they are and EXIF says how to turn them: nothing is turned on the way. And
-as everywhere, Pillow opens the file itself: `save` empties what is there, whatever it is, before a plugin is asked.
+Opening reads only the header: size, mode and info are available at once, and pixels are decoded on demand. A thumbnail
+of an eighth of the size or less comes from the quick preview.
+
+Save options: quality (1 to 100; default: the model's own) or target (such as vaecodec.Size("100kB")), effort (1 to 9,
+default 1), model (name or path) or tune ("eye", "psnr", "ms-ssim"), exif, icc_profile, xmp (default: those of the
+image; None: without), metadata ("all", "icc" or "none"; without EXIF, which holds the orientation, pixels are turned
+upright). As everywhere in Pillow, pixels are otherwise stored as they are and EXIF holds their orientation. Pillow
+itself opens the output: `save` empties an existing file of any kind before a plugin is called.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from vaecodec.targets import check_alone
 FORMAT, MIME, EXTENSION = "VAEC", "image/x-vaec", ".vaec"
 PREVIEW = 8
 _INFO_NAME = {"icc": "icc_profile"}
-# Pillow has its own limit on pixels (Image.MAX_IMAGE_PIXELS), which it checks when a file is opened.
+# Pillow has its own limit on pixels (Image.MAX_IMAGE_PIXELS), which it checks when it opens a file.
 _UNLIMITED = 1 << 62
 
 
@@ -72,7 +73,7 @@ class VaecImageFile(ImageFile.ImageFile):
         self.tile = self._tiles()
 
     def _tiles(self) -> list[Any]:
-        """One "tile" of raw pixels, which load() puts in place; a plain tuple, which old and new Pillows accept."""
+        """One "tile" of raw pixels, which load() decodes; a plain tuple, which old and new Pillows accept."""
         return [("raw", (0, 0, *self._size), 0, self._mode)]
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
@@ -114,11 +115,11 @@ class VaecImageFile(ImageFile.ImageFile):
         return super().load()
 
     def load_seek(self, pos: int) -> None:
-        """The pixels are all that is left to read."""
+        """Does nothing: only the pixels are left to read."""
 
 
 def _block(options: dict[str, Any], name: str, default: Any) -> bytes | None:
-    """Metadata from the options of save, or `default`; raises ValueError for what is no metadata."""
+    """A metadata block from the options of save, or `default`; raises ValueError for anything else."""
     value = options.get(name, default)
     if isinstance(value, Image.Exif):
         value = value.tobytes()
@@ -138,7 +139,7 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     bare.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
     try:
         picture = to_picture(bare, _UNLIMITED)
-        # Of TIFF, whose pixels Pillow has turned by now, the orientation is gone; of others it must stay.
+        # Pillow has already turned a TIFF and removed its orientation; in other formats it must stay.
         picture.exif = _block(options, "exif", exif_of(image, EXIF_TAGS | {ExifTags.Base.Orientation}))
         picture.icc = _block(options, "icc_profile", image.info.get("icc_profile"))
         picture.xmp = _block(options, "xmp", xmp_of(image))
@@ -156,7 +157,7 @@ def _save_all(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
 
 
 def register() -> None:
-    """Make Pillow know the format; importing this module has done it."""
+    """Register the format with Pillow; importing this module has already done so."""
     Image.register_open(FORMAT, VaecImageFile, lambda prefix: prefix.startswith(MAGIC))
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)

@@ -3,7 +3,7 @@
     encode_dataset("s3://pictures", "s3://archive", quality=40)  # every file of one place to another
     dataset.map_batches(Encoder, fn_constructor_kwargs={"quality": 40}, compute=ActorPoolStrategy(size=8))  # a stage
 
-An actor reads, codes and writes by itself, so only names and rows of the manifest cross the network.
+Each actor reads, encodes and writes its files itself, so only names and manifest rows cross the network.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ MANIFEST = pyarrow.schema(
         ("error", pyarrow.string()),
     ]
 )
-"""Columns of a manifest: an image that failed has a source and an error, any other has all but an error, `reached` if
-there was a target, and notes if something could not be kept."""
+"""Columns of a manifest: source and error for a failed image, otherwise all but the error; `reached` only with a
+target, notes only if something could not be kept."""
 DEATHS = 3
-"""How many workers may die on an image, after the one that showed that something in its block is dangerous."""
+"""Workers that may die on an image, after the first death has shown that its block contains a dangerous one."""
 
 
 def encode_dataset(
@@ -79,20 +79,22 @@ def encode_dataset(
 ) -> MaterializedDataset:
     """Encode all images below `source` to .vaec files below `target`, which mirrors the tree.
 
-    source, target: folders or URLs of fsspec that every machine sees. quality: 1 to 100, None: the model's own default;
-    goal: in place of it the target of every image, as vaecodec.Size("100kB"). actors: how many, or how many at first
-    and at most as the cluster grows (default: one for every core that it has now); cpus: cores of an actor, less than 1
-    where they wait much for the storage. block: images of a task, which is what a dying worker repeats. resume: leave
-    out images whose output exists; without it .vaec files are overwritten, never others. codec: arguments of Codec.
+    source, target: folders or fsspec URLs that every machine can reach. quality: 1 to 100, None: the model's own
+    default; goal: a target for every image instead, such as vaecodec.Size("100kB"). actors: their number, or the
+    initial and the largest number in a growing cluster (default: one per core it has now); cpus: cores per actor, less
+    than 1 if they mostly wait for storage. block: images per task, which is what a dying worker repeats. resume: leave
+    out images whose output exists; without it existing .vaec files are overwritten, never other files. codec: arguments
+    of Codec.
 
-    Returns the manifest, a row for every image with the columns MANIFEST. A worker or machine that dies loses nothing:
-    its images are coded again elsewhere; outputs are whole or absent. An image that cannot be coded, or on which
-    workers keep dying, has an error in its row. Raises VaecodecError for a wrong argument, where a folder cannot be
-    listed or has no images, or if Ray itself fails; then what was written stays, and the same call goes on.
+    Returns the manifest, one row per image with the columns MANIFEST. The death of a worker or machine loses nothing:
+    its images are encoded again elsewhere, and outputs are whole or absent. An image that cannot be encoded, or on
+    which workers keep dying, has an error in its row. Raises VaecodecError for an invalid argument, for a folder
+    without images or one that cannot be listed, or if Ray itself fails; finished outputs then stay, and the same call
+    resumes.
     """
     check_alone(quality, goal)
     if quality is not None:
-        quality_units(quality)  # a wrong one is an error here, not one of every image
+        quality_units(quality)  # an invalid quality is one error here, not one per image
     if goal is not None:
         check_kind(goal)
     task = Task("encode", SUFFIX, quality, force=True, codec={"threads": 1, **codec}, goal=goal)
@@ -112,7 +114,7 @@ def decode_dataset(
 ) -> MaterializedDataset:
     """Decode all .vaec files below `source` to images of the format `suffix` below `target`; see encode_dataset.
 
-    Without `resume` whatever has the name of an output is overwritten: choose a `target` without originals.
+    Without `resume` any existing file with the name of an output is overwritten: choose a `target` without originals.
     """
     if not can_write(suffix := with_dot(suffix)):
         raise ImageError(f"cannot write images with suffix {suffix!r}")
@@ -129,8 +131,8 @@ def _run(
     block: int,
     resume: bool,
 ) -> MaterializedDataset:
-    load_model(tuned_model(task.codec.get("model"), task.codec.get("tune")))  # likewise
-    # Workers have other working folders.
+    load_model(tuned_model(task.codec.get("model"), task.codec.get("tune")))  # as above
+    # Workers have other working directories.
     source, target = (path if is_url(path) else Path(path).resolve() for path in (source, target))
     plan = make_plan(source, target, task, recursive=True)
     if not plan.count:
@@ -142,8 +144,8 @@ def _run(
         ray.init()
     blocks = max(-(-len(rows) // block), 1)
     first, most = actors if isinstance(actors, tuple) else (actors or _cores(),) * 2
-    # Ray Data restarts actors that die and repeats their tasks, as often as it takes. The pool may shrink to one: at
-    # the end, idle actors make room for those that lost their machine.
+    # Ray Data restarts dead actors and repeats their tasks without limit. The pool may shrink to one: at the end, idle
+    # actors make room for those that lost their machine.
     manifest = from_items(rows, override_num_blocks=blocks).map_batches(
         _Files,
         fn_constructor_args=(task, _Attempts.remote()),  # type: ignore[attr-defined]  # by ray.remote
@@ -162,7 +164,7 @@ def _run(
 
 
 def _rows(plan: Plan) -> list[dict[str, str | None]]:
-    """What the actors get: source and target, or source and error."""
+    """Input of the actors: source and target, or source and error."""
     rows: list[dict[str, str | None]] = [
         {"source": printable(entry["source"]), "target": None, "error": entry["error"]} for entry in plan.refused
     ]
@@ -170,7 +172,7 @@ def _rows(plan: Plan) -> list[dict[str, str | None]]:
         source, target = str(job.source), str(job.target)
         try:
             source.encode()
-        except UnicodeEncodeError:  # columns hold text
+        except UnicodeEncodeError:  # columns of text hold only valid Unicode
             rows.append({"source": printable(source), "target": None, "error": "its name is no text"})
         else:
             rows.append({"source": source, "target": target, "error": None})
@@ -178,14 +180,14 @@ def _rows(plan: Plan) -> list[dict[str, str | None]]:
 
 
 def _cores() -> int:
-    """Cores of the cluster as it is now."""
+    """The current cores of the cluster."""
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class _Attempts:
-    """Counts how often work was begun and not done, somewhere that outlives the workers: an image that kills them (it
-    takes too much memory, say) would otherwise be tried for ever."""
+    """Counts attempts that began and did not end, in an actor that outlives the workers. An image that kills them (it
+    needs too much memory, say) would otherwise be retried for ever."""
 
     def __init__(self) -> None:
         self._begun: Counter[str] = Counter()
@@ -196,7 +198,7 @@ class _Attempts:
         return self._begun[name] - 1
 
     def end(self, name: str) -> None:
-        """It is no danger: whatever else kills workers may have it done again as often as it takes."""
+        """Clears the count: a later death of a worker has another cause, and may repeat this work without limit."""
         del self._begun[name]
 
 
@@ -208,7 +210,7 @@ class _Files:
 
     def __call__(self, block: pyarrow.Table) -> pyarrow.Table:
         rows = block.to_pylist()
-        # One question a block: only where a worker has died each image is counted, too.
+        # One query per block: images are counted one by one only after a worker has died.
         code = self._carefully if rows and self._begun(f"block {rows[0]['source']}") else self._worker
         done = [row if row["error"] else code(Job(row["source"], row["target"])) for row in rows]
         return pyarrow.Table.from_pylist(done, MANIFEST)
@@ -225,12 +227,12 @@ class _Files:
 
 
 class Encoder:
-    """For Dataset.map_batches: rows with "bytes" (an image file, as from ray.data.read_binary_files) or "image"
-    (uint8 array (H, W[, C]), as from ray.data.read_images) get a .vaec file in "vaec" (bytes) instead.
+    """For Dataset.map_batches: replaces the column "bytes" (an image file, as from ray.data.read_binary_files) or
+    "image" (uint8 array (H, W[, C]), as from ray.data.read_images) by "vaec", the bytes of a .vaec file.
 
-    quality: 1 to 100 (None: the model's own default); goal: in place of it the target of every row, as
-    vaecodec.Size("100kB"); codec: arguments of Codec. A row that cannot be encoded has None
-    in "vaec" and the reason in "error", which is None otherwise. Raises ImageError for rows without such a column.
+    quality: 1 to 100 (None: the model's own default); goal: a target for every row instead, such as
+    vaecodec.Size("100kB"); codec: arguments of Codec. A row that cannot be encoded has None in "vaec" and the reason in
+    "error", which is None otherwise. Raises ImageError for rows without such a column.
     """
 
     def __init__(self, quality: float | None = None, goal: Target | None = None, **codec: Unpack[CodecOptions]) -> None:
@@ -247,8 +249,8 @@ class Encoder:
 
 
 class Decoder:
-    """For Dataset.map_batches: rows with a .vaec file in "vaec" or "bytes" get the pixels in "image" instead: uint8
-    array (H, W, C), of size (0, 0, 3) where the file cannot be decoded and the reason is in "error".
+    """For Dataset.map_batches: replaces the column "vaec" or "bytes", a .vaec file, by its pixels in "image": a uint8
+    array (H, W, C). If the file cannot be decoded the array is of size (0, 0, 3) and "error" has the reason.
 
     codec: arguments of Codec. Raises ImageError for rows without such a column.
     """
@@ -262,16 +264,16 @@ class Decoder:
 
 
 def _convert(batch: Batch, names: tuple[str, ...], result: str, convert: Callable[[Any], Any], nothing: Any) -> Batch:
-    """Replace the first of the columns `names` that is there by `result`, and add "error"."""
+    """Replace the first existing column of `names` by `result`, and add "error"."""
     name = next((name for name in names if name in batch), None)
     if name is None:
         raise ImageError(f"the rows need a column {' or '.join(names)}; they have {', '.join(batch)}")
-    # Arrays of objects: numpy's own strings of bytes would lose zeros at their ends.
+    # Object arrays: numpy's own byte strings would lose trailing zeros.
     values, errors = np.empty(len(batch[name]), object), np.empty(len(batch[name]), object)
     for i, item in enumerate(batch[name]):
         try:
             values[i] = convert(item)
-        except BaseException as error:  # parsers of images raise anything; those in Rust what is no Exception
+        except BaseException as error:  # image parsers raise anything; panics of those in Rust are not an Exception
             pass_on_stops(error)
             values[i], errors[i] = nothing, explain(error)
     return {key: column for key, column in batch.items() if key != name} | {result: values, "error": errors}

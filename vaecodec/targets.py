@@ -1,8 +1,8 @@
-"""What a file is to reach, in place of a quality: a size, or how near to the original it is to be.
+"""Targets instead of a quality: the size of the file, or its likeness to the original.
 
     vaecodec.encode(image, target=vaecodec.Size("100kB"))
 
-Each target may say `best`: where it is out of reach the nearest that there is will do, in place of a TargetError.
+With `best`, a target that is out of reach accepts the nearest result instead of raising TargetError.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from numbers import Integral, Real
 from vaecodec.errors import ImageError, VaecodecError
 
 MS_SSIM_SIDE, SSIMULACRA2_SIDE = 161, 8
-"""Smallest sides of images that the measures are defined for, in pixels: the five scales of MS-SSIM need a window of 11
-each."""
+"""Smallest sides for which the measures are defined, in pixels: the five scales of MS-SSIM need a window of 11 each."""
 MOST_BYTES = 1 << 40
-"""More than any file has."""
+"""Larger than any file."""
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})\s*(?:([kmg])(i?))?(?:b|bytes?)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
 
 
 class TargetError(ImageError):
-    """This image cannot reach its target; the message names the nearest."""
+    """The image cannot reach its target; the message names the nearest value."""
 
 
 def size_of(text: str | int) -> int:
@@ -54,8 +53,8 @@ def _number(name: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True)
 class Size:
-    """The whole file, metadata and alpha included, in at most so many bytes: an int, or text like "100kB" (1000 bytes
-    each) or "64KiB" (1024).
+    """Most bytes of the whole file, metadata and alpha included: an int, or text like "100kB" (1000 bytes each) or
+    "64KiB" (1024).
 
     >>> vaecodec.Size("64KiB").bytes
     65536
@@ -77,7 +76,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Bpp:
-    """The whole file in at most so many bits a pixel.
+    """Most bits per pixel of the whole file.
 
     >>> print(vaecodec.Bpp(0.4))
     0.4 bpp
@@ -95,8 +94,8 @@ class Bpp:
 
 @dataclass(frozen=True)
 class Psnr:
-    """At least so many dB of PSNR, of all RGB samples of pixels that are not fully transparent. It is a guarantee:
-    where latents do not reach it another form of the format does.
+    """Least PSNR in dB, over all RGB samples of pixels that are not fully transparent. It is a guarantee: if latents do
+    not reach it, another form of the format does.
 
     >>> print(vaecodec.Psnr(38))
     PSNR 38 dB
@@ -114,7 +113,7 @@ class Psnr:
 
 @dataclass(frozen=True)
 class MsSsim:
-    """At least this multi-scale SSIM of RGB, above 0 and at most 1; for images of at least 161 pixels a side.
+    """Least multi-scale SSIM of RGB, above 0 and at most 1; for images of at least 161 pixels a side.
 
     >>> print(vaecodec.MsSsim(0.98, best=True))
     MS-SSIM 0.98
@@ -132,7 +131,7 @@ class MsSsim:
 
 @dataclass(frozen=True)
 class Ssimulacra2:
-    """At least this score of SSIMULACRA 2, at most 100 (70 is high quality); needs the package ssimulacra2.
+    """Least score of SSIMULACRA 2, at most 100 (70 is high quality); needs the package ssimulacra2.
 
     >>> print(vaecodec.Ssimulacra2(70))
     SSIMULACRA 2 70
@@ -152,13 +151,13 @@ Target = Size | Bpp | Psnr | MsSsim | Ssimulacra2
 
 
 def check_alone(quality: float | None, target: Target | None) -> None:
-    """Raises VaecodecError where both are given."""
+    """Raises VaecodecError if both are given."""
     if quality is not None and target is not None:
         raise VaecodecError("a target is in place of a quality: give one of them")
 
 
 def check_kind(target: Target) -> None:
-    """Raises VaecodecError for what is no target, or where the package that measures it is not installed."""
+    """Raises VaecodecError for an invalid target, or if the package that measures it is not installed."""
     if not isinstance(target, Target):
         raise VaecodecError(f"a target must be Size, Bpp, Psnr, MsSsim or Ssimulacra2, not {type(target).__name__}")
     if isinstance(target, Ssimulacra2) and importlib.util.find_spec("ssimulacra2") is None:
@@ -166,7 +165,7 @@ def check_kind(target: Target) -> None:
 
 
 def check_target(target: Target, width: int, height: int) -> None:
-    """Raises VaecodecError as check_kind does, ImageError where an image of this size has no such measure."""
+    """Raises VaecodecError as check_kind does, ImageError if the measure is undefined for an image of this size."""
     check_kind(target)
     for kind, name, side in ((MsSsim, "MS-SSIM", MS_SSIM_SIDE), (Ssimulacra2, "SSIMULACRA 2", SSIMULACRA2_SIDE)):
         if isinstance(target, kind) and min(width, height) < side:

@@ -1,4 +1,4 @@
-"""What the library takes, as types for annotations and checkers.
+"""The input types of the library, for annotations and type checkers.
 
 def shrink(image: vaecodec.ImageLike) -> bytes: ...
 """
@@ -16,13 +16,13 @@ from PIL import Image
 
 
 class Readable(Protocol):
-    """A binary file object. Of what can seek only what is needed is read, anything else from where it stands."""
+    """A binary file object. Seekable ones are read on demand, others from their current position."""
 
     def read(self, size: int, /) -> bytes | bytearray | memoryview | None: ...
 
 
 class TensorLike(Protocol):
-    """A torch tensor: a type that does not ask for torch."""
+    """A torch tensor, as a type that does not import torch."""
 
     def detach(self) -> TensorLike: ...
 
@@ -32,11 +32,11 @@ class TensorLike(Protocol):
 SourceLike: TypeAlias = bytes | bytearray | memoryview | mmap | str | os.PathLike[str] | Readable
 """A file: its bytes, its path or URL, or a binary file object."""
 ImageLike: TypeAlias = Image.Image | NDArray[np.uint8] | NDArray[np.uint16] | TensorLike | SourceLike
-"""An image: of Pillow, an array (H, W[, 1-4]), a tensor ([1-4,] H, W) of uint8 or of floats in [0, 1], or a file."""
+"""An image: a PIL image, an array (H, W[, 1-4]), a tensor ([1-4,] H, W) of uint8 or of floats in [0, 1], or a file."""
 
 
 class CodecOptions(TypedDict, total=False):
-    """The arguments of Codec, where others hand them on."""
+    """The arguments of Codec, for functions that pass them on."""
 
     model: str | Path | None
     backend: str | None

@@ -1,8 +1,8 @@
 """Range coding of quantised latents with integer tables, through constriction.
 
 Symbols are grouped by table, so that each group is one call into constriction: within a group in raster order, groups
-in the order of their table. An outlier beyond its table's radius is coded as the escape, and its value follows, after
-all groups of the same call, as one uniform 16-bit symbol.
+in the order of their table. An outlier beyond its table's radius is coded as the escape. Its value follows, after all
+groups of the same call, as one uniform 16-bit symbol.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ESCAPE = constriction.stream.model.Uniform(2 * VALUE_LIMIT + 1)
 
 
 class SymbolTables:
-    """The tables of a model as constriction's models, each made when it is first used."""
+    """The tables of a model as constriction models, each built on first use."""
 
     def __init__(self, packed: PackedTables) -> None:
         self.radius = packed.radius.astype(np.int64)
@@ -32,8 +32,9 @@ class SymbolTables:
         self.model = functools.lru_cache(maxsize=None)(self._model)
 
     def _model(self, index: int) -> constriction.stream.model.Categorical:
-        # constriction reserves one count for every symbol and shares out the rest: with weights of counts - 1, whose
-        # sum it scales by exactly 1, it arrives at our counts (checked at export by `check_tables`).
+        # constriction reserves one count for every symbol and distributes the rest in proportion to the weights.
+        # Weights of counts - 1 sum to exactly that rest, so the result is our counts (`check_tables` verifies it at
+        # export).
         weights = self.packed.table(index).astype(np.float64) - 1
         return constriction.stream.model.Categorical(weights, perfect=False)
 
@@ -70,7 +71,7 @@ class Decoder:
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(stream, "<u4").astype(np.uint32))
 
     def decode(self, table: NDArray[Any], tables: SymbolTables) -> NDArray[np.int32]:
-        """Symbols (N,) whose table indices (N,) are known; raises FormatError where the stream is invalid."""
+        """Symbols (N,) whose table indices (N,) are known; raises FormatError if the stream is invalid."""
         order = np.argsort(table, kind="stable")
         radius = tables.radius[table[order]]
         coded = np.empty(len(table), np.int32)
@@ -102,7 +103,7 @@ def _groups(ordered: NDArray[Any]) -> list[tuple[int, int, int]]:
 def check_tables(packed: PackedTables) -> bool:
     """Whether constriction codes with exactly our counts: decodes the first and the last point of every interval."""
     tables = SymbolTables(packed)
-    scale = (2**64 - 1) >> 24  # of a fresh 64-bit range at 24 bits of precision
+    scale = (2**64 - 1) >> 24  # for a fresh 64-bit range at 24 bits of precision
     for index in range(len(packed)):
         ends = np.cumsum(packed.table(index).astype(np.int64)).tolist()
         for symbol, (first, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):

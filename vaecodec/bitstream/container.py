@@ -26,10 +26,10 @@ from vaecodec.system.limits import MAX_METADATA
 from vaecodec.system.naming import MAGIC
 
 IMAGES = (b"\x89PNG\r", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
-"""How files of images begin that somebody may take for one of ours."""
+"""First bytes of image files that users may mistake for ours."""
 VERSION = 2
 JPEG_VERSION = 3
-"""Version of files that keep a JPEG which version 2 does not allow: they have no groups."""
+"""Version of files that keep a JPEG which version 2 does not allow; they have no groups."""
 GRAY, HAS_SECTIONS, TILED = 1, 2, 4
 MAX_SIDE = 1 << 20
 MAX_LENGTH = 1 << 28
@@ -38,7 +38,7 @@ CHECKSUM_BYTES = 4
 
 
 class Section(IntEnum):
-    """Section types; from OPTIONAL on a decoder may skip what it does not know."""
+    """Section types; decoders may skip unknown ones from OPTIONAL on."""
 
     ALPHA = 1
     PIXELS = 2
@@ -51,13 +51,13 @@ class Section(IntEnum):
 
 
 KEPT = (Section.PIXELS, Section.JPEG)
-"""Sections that stand for the latents of an image."""
+"""Sections that replace the latents of an image."""
 DROPPED: dict[str, frozenset[Section]] = {
     "all": frozenset(),
     "icc": frozenset({Section.EXIF, Section.XMP}),
     "none": frozenset({Section.EXIF, Section.XMP, Section.ICC}),
 }
-"""Which blocks of metadata are left out, by how much of it is wanted: EXIF and XMP say where, when and by whom."""
+"""The metadata blocks that each setting drops: EXIF and XMP tell where, when and by whom a picture was taken."""
 
 
 class Streams(NamedTuple):
@@ -69,8 +69,8 @@ class Streams(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says before any coded data. `quality` is in 1/QUALITY_UNIT; `tile_log2` is None where the whole
-    image is one group."""
+    """The fields before any coded data. `quality` is in 1/QUALITY_UNIT; `tile_log2` is None if the whole image is one
+    group."""
 
     width: int
     height: int
@@ -86,7 +86,7 @@ class Header:
 
 
 class _Part(NamedTuple):
-    """Where a section or a group lies: its payload, followed by its checksum."""
+    """Position of a section or a group: its payload, followed by its checksum."""
 
     offset: int
     size: int
@@ -94,20 +94,20 @@ class _Part(NamedTuple):
 
 @dataclass
 class Container:
-    """An opened file: the header is parsed and checked, sections and groups are read when they are asked for."""
+    """An opened file: the header is parsed and checked, sections and groups are read on demand."""
 
     header: Header
     source: Source
     sections: dict[Section, _Part]
     groups: list[_Part]
     hyper_bytes: list[int]
-    """Size of the hyper stream of each group."""
+    """Size of the hyper stream of each group, in bytes."""
     covered: int
-    """How many bytes from the start of the file the checksum of the only group covers besides the group itself."""
+    """Bytes from the start of the file that the checksum of a single group covers besides the group itself."""
 
     @property
     def kept(self) -> Section | None:
-        """The section that has the image, in place of latents."""
+        """The section that holds the image instead of latents; None if latents hold it."""
         return next((kind for kind in KEPT if kind in self.sections), None)
 
     @property
@@ -126,7 +126,7 @@ class Container:
         return Streams(data[: self.hyper_bytes[index]], data[self.hyper_bytes[index] :])
 
     def group_name(self, index: int) -> str:
-        """What messages call a group."""
+        """The name of a group in messages."""
         return "the image data" if len(self.groups) == 1 else f"group {index} of {len(self.groups)}"
 
     def _checked(self, part: _Part, start: int, name: str) -> bytes:
@@ -145,7 +145,7 @@ def _with_checksum(data: bytes) -> bytes:
 
 
 def write_container(header: Header, groups: list[Streams], sections: dict[Section, bytes]) -> bytes:
-    """Bytes of a file; `groups` in raster order of the tiles."""
+    """Serialises a file; `groups` in raster order of the tiles."""
     flags = GRAY * header.gray | HAS_SECTIONS * bool(sections) | TILED * (header.tile_log2 is not None)
     parts = [MAGIC, bytes([header.version, flags]), varint(header.width), varint(header.height)]
     parts += [header.quality.to_bytes(2, "little"), header.model]
@@ -157,7 +157,7 @@ def write_container(header: Header, groups: list[Streams], sections: dict[Sectio
     for streams in groups:
         parts += [varint(len(stream) // 4) for stream in streams]
     if not flags & (HAS_SECTIONS | TILED) and groups:
-        # A plain file saves the second length and a checksum: one covers all of it.
+        # A plain file omits the second length and all checksums but one, which covers the whole file.
         (streams,) = groups
         return _with_checksum(b"".join(parts[:-1]) + streams.hyper + streams.latent)
     payloads = [*sections.values(), *(streams.hyper + streams.latent for streams in groups)]
@@ -165,10 +165,10 @@ def write_container(header: Header, groups: list[Streams], sections: dict[Sectio
 
 
 def read_container(source: Source, max_pixels: int, partial: bool = False) -> Container:
-    """Parse and check the header; raises FormatError if it is foreign, of another version, truncated or damaged, or
-    if the image has more than `max_pixels`.
+    """Parse and check the header.
 
-    `partial`: the end of the file may be missing or wrong, as when a damaged file is salvaged.
+    Raises FormatError if it is foreign, of another version, truncated or damaged, or if the image has more than
+    `max_pixels`. `partial`: the end of the file may be missing or wrong, as in salvage.
     """
     reader = Reader(source)
     start = source.read(0, len(MAGIC) + 1)
@@ -187,12 +187,12 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
     simple = version == VERSION and not flags & (HAS_SECTIONS | TILED)
     sizes = []
     longest = _longest_group(header)
-    # The grid raises FormatError where tiles are missing, needless or of a wrong size.
+    # The grid raises FormatError if tiles are missing, needless or of a wrong size.
     for _ in range(0 if version == JPEG_VERSION else len(header.grid)):
         hyper = 4 * reader.varint(MAX_LENGTH)
-        if simple and source.read(reader.at + hyper + longest, 1):  # before anybody looks for the end of the file
+        if simple and source.read(reader.at + hyper + longest, 1):  # before anything looks for the end of the file
             raise FormatError("the file is followed by foreign bytes")
-        # A plain file does not say the size of its last stream: it reaches up to the checksum at the end.
+        # A plain file does not store the size of its last stream, which extends to the checksum at the end.
         at = reader.at + hyper
         sizes.append((hyper, source.size - CHECKSUM_BYTES - at if simple else 4 * reader.varint(MAX_LENGTH)))
     covered = reader.at if simple else 0
@@ -221,7 +221,7 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
         groups.append(_Part(at, hyper + latent))
         at += hyper + latent + CHECKSUM_BYTES
     if not partial and not source.ends_at(at):
-        if source.read(at, 1):  # of a stream nobody knows how many
+        if source.read(at, 1):  # the length of a stream is unknown
             raise FormatError("the file is followed by foreign bytes")
         last = next((i for i, g in enumerate(groups) if g.offset + g.size + CHECKSUM_BYTES > source.size), None)
         where = f": group {last} of {len(groups)} is incomplete" if last is not None and len(groups) > 1 else ""
@@ -232,8 +232,8 @@ def read_container(source: Source, max_pixels: int, partial: bool = False) -> Co
 
 
 def _longest_group(header: Header) -> int:
-    """Bytes that the streams of a group have at most, whatever the model: 5 for a symbol, 24 bits of them by its table
-    and 16 as an outlier; and their last words."""
+    """Upper bound on the bytes of a group's streams, for any model: 5 per symbol (24 bits by its table, 16 as an
+    outlier), and the last words of the streams."""
     side = (1 << header.tile_log2 if header.tile_log2 is not None else MAX_SIDE) // PATCH
     height, width = (min(2 * -(-pixels // PAD), side) for pixels in (header.height, header.width))
     hyper = -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE)

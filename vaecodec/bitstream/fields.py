@@ -17,7 +17,7 @@ def varint(value: int) -> bytes:
 
 
 class Reader:
-    """Reads header fields one after another; every shortage is a FormatError."""
+    """Reads header fields one after another; raises FormatError when bytes run out."""
 
     def __init__(self, source: Source) -> None:
         self._source, self.at = source, 0

@@ -1,8 +1,8 @@
-"""How an image is cut: into tiles, which are coded as independent groups, and into windows for the synthesis.
+"""How an image is split: into tiles, which are coded as independent groups, and into windows for the synthesis.
 
 Rectangles are in latent positions (PATCH pixels) unless a name says otherwise. The windows of the synthesis do not
-coincide with the tiles: they are half as large and begin a quarter of a tile off, so that a window with its halo
-touches at most two tiles along each axis, and a small region needs few groups wherever it lies.
+coincide with the tiles: they are half as large and start a quarter of a tile off. A window with its halo then touches
+at most two tiles along each axis, and a small region needs few groups wherever it lies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from vaecodec.system.limits import MAX_LOG2, MIN_LOG2, TILE_LOG2
 
 
 def counted_pixels(width: int, height: int) -> int:
-    """Pixels of an image as limits count them: a thin one takes as much work as one of PAD pixels a side."""
+    """Pixels of an image as limits count them: a thin image takes as much work as one at least PAD pixels wide and
+    high."""
     return max(width, PAD) * max(height, PAD)
 
 
@@ -60,7 +61,7 @@ class Rect(NamedTuple):
         )
 
     def clipped(self, other: Rect) -> Rect:
-        """The part of this rectangle that lies in `other`."""
+        """The intersection with `other`."""
         return Rect(
             max(self.top, other.top),
             max(self.left, other.left),
@@ -87,7 +88,7 @@ class Rect(NamedTuple):
 class TileGrid:
     """Tiles and windows of an image of width x height pixels; tile_log2 None: one tile, one window.
 
-    Raises FormatError where the image needs tiles and has none, has tiles and needs none, or tiles of a wrong size.
+    Raises FormatError if the image needs tiles and has none, has tiles and needs none, or has tiles of a wrong size.
     """
 
     width: int
@@ -134,7 +135,7 @@ class TileGrid:
         return rows * columns
 
     def tiles_of(self, rect: Rect) -> list[int]:
-        """Indices of the tiles that a rectangle within the bounds meets."""
+        """Indices of the tiles that a rectangle within the bounds intersects."""
         top, left, bottom, right = rect.over(self._tile)
         columns = -(-self.bounds.right // self._tile)
         return [row * columns + column for row in range(top, bottom) for column in range(left, right)]
@@ -145,5 +146,5 @@ def _cells(rows: list[int], columns: list[int]) -> list[Rect]:
 
 
 def choose_tile(width: int, height: int, tile_log2: int = TILE_LOG2) -> int | None:
-    """What the encoder writes for an image of this size: tile_log2 if it needs tiles, else None."""
+    """The encoder's choice for an image of this size: tile_log2 if it needs tiles, else None."""
     return tile_log2 if max(width, height) > 1 << tile_log2 else None

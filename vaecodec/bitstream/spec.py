@@ -1,10 +1,10 @@
-"""The numbers of FORMAT.md: what every reader of files and models must agree on.
+"""The constants of FORMAT.md, on which every reader of files and models must agree.
 
-Nothing here depends on torch or onnxruntime: the trainer, both runtimes and the format read the same numbers.
+Nothing here depends on torch or onnxruntime: the trainer, both runtimes and the format share these numbers.
 """
 
 MAX_CHANNELS = 4096
-"""Most channels of any kind that a model may have."""
+"""Most channels, of any kind, that a model may have."""
 
 PATCH = 16
 """One latent position covers PATCH x PATCH pixels."""
@@ -14,8 +14,8 @@ HYPER_STRIDE = 4
 """One hyper latent position covers HYPER_STRIDE x HYPER_STRIDE latent positions."""
 
 RESIDUAL = 0.1
-"""Factor on what a block adds. The corrections to the linear transform are small next to the activations that make
-them: without it the steps of the optimizer are larger than the corrections, and the blocks never get to work."""
+"""Factor on the output of a residual block. The corrections to the linear transform are small next to the activations
+that produce them: without the factor, steps of the optimizer exceed the corrections and the blocks never learn."""
 LEAK = 0.1
 """Slope of the leaky rectifier below zero."""
 
@@ -26,7 +26,7 @@ STEP_POSITION = (0, 3, 1, 2)
 bottom left, bottom right): diagonal neighbours first, then the two that see all four neighbours."""
 
 LEVEL = 127
-"""Activations of the integer nets lie in [-LEVEL, LEVEL], weights too."""
+"""Activations and weights of the integer nets lie in [-LEVEL, LEVEL]."""
 LEVELS_PER_UNIT = 16
 """Integer activations per unit of the real-valued activation they stand for."""
 EXACT_BOUND = 1 << 24
@@ -58,7 +58,7 @@ HYPER_LIMIT = 64
 """Hyper latents are clamped to [-HYPER_LIMIT, HYPER_LIMIT]."""
 
 IDENTITY_BYTES = 4
-"""A stream names its model by the first bytes of the SHA-256 of the model file."""
+"""Bytes of a model's identity in a stream: the first of the SHA-256 of the model file."""
 
 QUALITY_UNIT = 100
 """Qualities are stored as integers in units of 1/QUALITY_UNIT."""

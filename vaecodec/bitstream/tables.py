@@ -1,7 +1,7 @@
-"""Integer probability tables: made once at export, stored in the model file, never computed when coding.
+"""Integer probability tables: built once at export, stored in the model file, never computed while coding.
 
 A table of radius R gives counts to the symbols -R..R and, last, to the escape; counts are at least 1 and sum to 2^24.
-Tables are stored packed, one after another, beside their radii.
+Tables are packed one after another, beside their radii.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ MAX_RADIUS = 4096
 
 @dataclass(frozen=True)
 class PackedTables:
-    """`counts` (sum of 2R+2,) uint32: all tables one after another; `radius` (N,) uint16; `starts` (N+1,) int64: where
-    each begins, and the end."""
+    """`counts` (sum of 2R+2,) uint32: all tables one after another; `radius` (N,) uint16; `starts` (N+1,) int64: the
+    start of each, and the end."""
 
     counts: NDArray[np.uint32]
     radius: NDArray[np.uint16]
@@ -50,7 +50,7 @@ class PackedTables:
 
 
 def quantise(probabilities: NDArray[np.float64]) -> NDArray[np.uint32]:
-    """Probabilities of symbols and escape (N,), any scale -> counts (N,) of at least 1 that sum to TOTAL."""
+    """Probabilities of symbols and escape (N,), at any scale -> counts (N,) of at least 1 that sum to TOTAL."""
     p = np.maximum(probabilities, 0)
     counts = np.floor(p / p.sum() * (TOTAL - len(p))).astype(np.int64) + 1
     counts[counts.argmax()] += TOTAL - counts.sum()
@@ -69,17 +69,17 @@ def latent_radius(index: int) -> int:
 
 @functools.cache
 def gaussian_masses(index: int, radius: int) -> NDArray[np.float64]:
-    """Zero-mean Gaussian of a scale index integrated over unit intervals: masses of 0..radius, each of both signs
-    together, and of all beyond (radius + 2,)."""
+    """The zero-mean Gaussian of a scale index, integrated over unit intervals: the masses of magnitudes 0..radius, both
+    signs together, and of everything beyond; (radius + 2,)."""
     sigma = SCALE_MIN * 2 ** (index / SCALES_PER_OCTAVE)
-    # Differences of upper tails stay accurate far out.
+    # Differences of upper tails stay accurate far from zero.
     tails = [math.erfc((k - 0.5) / (sigma * math.sqrt(2))) for k in range(1, radius + 2)]
     return np.array([1 - tails[0], *(a - b for a, b in itertools.pairwise(tails)), tails[-1]])
 
 
 def latent_tables(weights: NDArray[np.float64]) -> PackedTables:
     """Tables of the latents, one for each scale index: index i has the mixture of the Gaussians of all scale indices
-    with weights[i]; weights (SCALES, SCALES), rows sum to 1. The identity stands for plain Gaussians."""
+    with weights[i]; weights (SCALES, SCALES), rows sum to 1. The identity gives plain Gaussians."""
     tables = []
     for index in range(SCALES):
         radius = latent_radius(index)

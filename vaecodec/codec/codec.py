@@ -1,5 +1,7 @@
-"""Codec: the door to everything. One image goes through it in one direction:
-picture -> transform -> prior -> entropy coder -> container, and back."""
+"""Codec: the entry point to everything.
+
+One image goes through it in one direction: picture -> transform -> prior -> entropy coder -> container, and back.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,18 @@ from vaecodec.system.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
 
 
 class Codec(Encodes, Decodes):
-    """Encodes and decodes images; models are loaded when first needed and kept. Threads may share one Codec.
+    """Encodes and decodes images; loads each model on first use and keeps it. Threads may share one Codec.
 
-    model: name of a shipped model, or path or URL of a model file, for encoding (default: eye) and for decoding
-    streams of it; streams of other shipped models are decoded with the model that they name. tune: in place of model
-    what to encode for: "eye" (what people see), "psnr" or "ms-ssim". backend: "onnx" or
-    "torch"; device: "cpu" or "cuda"; threads: how many cores to use (default: all). Limits: max_pixels of an image
-    and max_metadata bytes of one EXIF, ICC or XMP block, on both sides. keep: keep images as they are where that takes
-    fewer bytes than their latents (text, drawings, patterns without loss; what was a JPEG as one). effort: from 1 to 9,
-    of encoding: above 1 the latents of each image are refined in ever more steps (seconds to hours; all models but
-    those for psnr need torch for it). keep_hidden: keep the colours of fully transparent pixels, which nobody sees;
-    else smooth ones take their place. metadata: "all" that fits, "icc" alone (nothing that says where, when and by
-    whom), or "none", both of what is written and of what is read.
+    model: name of a shipped model, or path or URL of a model file, for encoding (default: eye) and for decoding streams
+    of it; streams of other shipped models are decoded with the model that they name. tune: what to encode for, instead
+    of a model: "eye" (human vision), "psnr" or "ms-ssim". backend: "onnx" or "torch"; device: "cpu" or "cuda"; threads:
+    number of cores to use (default: all). max_pixels and max_metadata: limits on the pixels of an image and on the
+    bytes of one EXIF, ICC or XMP block, when encoding and decoding. keep: store an image losslessly (text, drawings,
+    patterns), or as the JPEG it once was, if that takes fewer bytes than latents. effort: encoder effort from 1 to 9;
+    above 1 the latents of each image are refined in ever more steps (seconds to hours; all models but those for psnr
+    need torch for it). keep_hidden: keep the colours of fully transparent pixels, which are invisible; by default
+    smooth ones replace them. metadata: "all" that fits, "icc" alone (nothing that tells where, when and by whom), or
+    "none", for both writing and reading.
 
     >>> vaecodec.Codec("fast", threads=1)
     Codec(model='fast', threads=1)
@@ -73,7 +75,7 @@ class Codec(Encodes, Decodes):
         return _codec_of, (self.session.settings,)
 
     def __repr__(self) -> str:
-        """As it would be made: the model, and what is not as usual."""
+        """The call that makes this codec: the model, and all arguments that differ from their defaults."""
         usual, own = Settings(), vars(self.session.settings)
         said = {name: value for name, value in own.items() if value != getattr(usual, name)}
         said = {"model": str(said.pop("model", DEFAULT_MODEL)), **said}
@@ -81,7 +83,7 @@ class Codec(Encodes, Decodes):
 
 
 def codec_over(session: Session) -> Codec:
-    """A codec over a session that others may share, or that somebody watches."""
+    """A codec over a session that others may share or observe."""
     codec = Codec.__new__(Codec)
     codec.session = session
     return codec
@@ -93,5 +95,6 @@ def _codec_of(settings: Settings) -> Codec:
 
 @functools.lru_cache(maxsize=8)
 def shared_codec(settings: Settings) -> Codec:
-    """The codec of these settings that the functions of the package and the Pillow plugin share: models stay loaded."""
+    """The codec of these settings that the package's functions and the Pillow plugin share, so that models stay
+    loaded."""
     return _codec_of(settings)

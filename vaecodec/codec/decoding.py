@@ -36,11 +36,12 @@ class Decodes(Held):
     """.vaec files -> images."""
 
     def decode(self, source: SourceLike, region: Region | None = None) -> Image.Image:
-        """A .vaec file -> PIL image (L, LA, RGB or RGBA) with exif, icc_profile and xmp in `info`.
+        """Decode a .vaec file to a PIL image (L, LA, RGB or RGBA) with exif, icc_profile and xmp in `info`.
 
-        source: bytes, path or binary file object. region: (x, y, width, height) in pixels; then only what it needs is
-        read and decoded, and the result equals that crop of the whole image. Raises FormatError for bytes that are
-        no such file or damaged, ModelError if the model is not here, ImageError for a region outside the image.
+        source: bytes, path or binary file object. region: (x, y, width, height) in pixels; only the data it needs is
+        read and decoded, and the result equals that crop of the whole image. Raises FormatError if the bytes are
+        damaged or not a .vaec file, ModelError if the model is not available, ImageError for a region outside the
+        image.
 
         >>> picture = codec.decode("photo.vaec", region=(16, 8, 32, 24))
         >>> picture.mode, picture.size
@@ -59,11 +60,12 @@ class Decodes(Held):
         png_level: int = 1,
         overwrite: bool = False,
     ) -> list[str]:
-        """A .vaec file -> an image file in the format of the suffix of `output` (path or URL), whole or not at all.
+        """Decode a .vaec file to an image file in the format of the suffix of `output` (path or URL). The file appears
+        whole or not at all.
 
-        quality: 1 to 100, of formats that lose something (None: 95; what was kept as a JPEG becomes that JPEG again);
-        lossless: of WebP and JPEG XL; png_level: 0 to 9. overwrite: replace what is there, whatever it is but the
-        input. Returns notes, one line each, of what the format cannot hold. Raises VaecodecError.
+        quality: 1 to 100, for lossy formats (None: 95; a kept JPEG is written back as it is); lossless: for WebP and
+        JPEG XL; png_level: 0 to 9. overwrite: replace an existing file, of any kind but the input. Returns notes, one
+        line each, on what the format cannot hold. Raises VaecodecError.
 
         >>> codec.decode_file("photo.vaec", "photo.jpg", quality=90)
         []
@@ -137,8 +139,8 @@ class Decodes(Held):
         return to_tensor(self.decode_picture(source, region)).to(device or "cpu")
 
     def preview(self, source: SourceLike) -> Image.Image:
-        """An image of an eighth of the size (rounded up), without metadata: nearly what averaging 8x8 pixels of the
-        decoded image gives, in a fraction of the time and memory.
+        """Decode to an eighth of the size (rounded up), without metadata: close to the mean of each 8x8 pixels of the
+        decoded image, in a fraction of the time and memory.
 
         >>> codec.preview("photo.vaec").size
         (12, 8)
@@ -150,9 +152,10 @@ class Decodes(Held):
             return self._decoding.preview(read_container(opened, self.max_pixels), progress)
 
     def salvage(self, source: SourceLike) -> tuple[Image.Image, Damage]:
-        """Decode what is sound of a damaged or truncated file; all pixels that a damaged group touches are gray (128).
+        """Decode the intact parts of a damaged or truncated file; all pixels that a damaged group affects are gray
+        (128).
 
-        Raises FormatError if the header is damaged or no group is sound.
+        Raises FormatError if the header is damaged or no group is intact.
 
         >>> picture, damage = codec.salvage("photo.vaec")
         >>> bool(damage), damage.groups

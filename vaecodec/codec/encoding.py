@@ -28,13 +28,13 @@ class Encodes(Held):
     def encode(
         self, image: ImageLike, quality: float | None = None, target: Target | None = None, *, effort: int | None = None
     ) -> bytes:
-        """Image -> bytes of a .vaec file.
+        """Encode an image to the bytes of a .vaec file.
 
         image: PIL image, numpy array (H, W[, C]) uint8, torch tensor ([C,] H, W), path or bytes of an image file.
-        quality: 1 (smallest) to 100 (best), fractions allowed; None: the model's own default, SSIMULACRA 2 of about 70
-        on photographs. target: in place of it what the file is to reach, such as Size("100kB") or Psnr(38), see
-        vaecodec.targets. effort: 1 to 9, None: the codec's own. Raises VaecodecError, and its TargetError
-        where the target is out of reach.
+        quality: 1 (smallest) to 100 (best), fractions allowed; None: the model's own default, a SSIMULACRA 2 of about
+        70 on photographs. target: instead of a quality, a size or a likeness to reach, such as Size("100kB") or
+        Psnr(38), see vaecodec.targets. effort: 1 to 9, None: the codec's own. Raises VaecodecError, and its subclass
+        TargetError if the target is out of reach.
 
         >>> small, large = codec.encode(image, 10), codec.encode(image, 90, effort=2)
         >>> len(small) < len(large)
@@ -57,10 +57,11 @@ class Encodes(Held):
         effort: int | None = None,
         overwrite: bool = False,
     ) -> list[str]:
-        """An image file -> a .vaec file at `output` (path or URL), which appears whole or not at all; see encode.
+        """Encode an image file to a .vaec file at `output` (path or URL), which appears whole or not at all; see
+        encode.
 
-        overwrite: replace a .vaec file or an empty one; others are never replaced. Returns notes, one line each, of
-        what had to be converted or left out. Raises VaecodecError.
+        overwrite: replace an existing .vaec file or an empty file; other files are never replaced. Returns notes, one
+        line each, on what had to be converted or left out. Raises VaecodecError.
 
         >>> codec.encode_file("photo.png", "new.vaec", 50)
         []
@@ -89,7 +90,7 @@ class Encodes(Held):
         progress: Progress | None = None,
         effort: int | None = None,
     ) -> list[bytes]:
-        """Pictures of equal size, in one pass through the nets."""
+        """Encode pictures of equal size in one pass through the nets."""
         return self._encoded(pictures, quality, self.session.workers, progress, effort)
 
     def _encoded(
@@ -107,8 +108,8 @@ class Encodes(Held):
     def reach(
         self, picture: Picture, target: Target, progress: Progress | None = None, effort: int | None = None
     ) -> Reached:
-        """The file that meets a target, with what it took; raises TargetError where none does, unless the target says
-        that the nearest will do, and VaecodecError for what is no target."""
+        """The file that meets a target, and how it was reached. Raises TargetError if no file does and the target does
+        not accept the nearest, VaecodecError for an invalid target."""
         return reach(Encoding([picture], self.session, self.session.workers, effort), target, progress)
 
     def encode_batch(
@@ -119,17 +120,17 @@ class Encodes(Held):
         *,
         effort: int | None = None,
     ) -> list[bytes]:
-        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them: those of equal size go through
-        the nets together, some at a time, on all cores side by side. A target is one of each image, which then goes
+        """Encode many images, or a tensor (B, C, H, W) or array (B, H, W, C) of them. Images of equal size share passes
+        through the nets, which run in parallel on all cores. A target applies to each image, which is then encoded
         alone.
 
-        As on another machine, a few latents may be rounded otherwise than by `encode`.
+        A few latents may be rounded differently than by `encode`, as on another machine.
 
         >>> first, second = codec.encode_batch([image, "photo.png"], quality=40)
         """
         check_alone(quality, target)
         session = self.session
-        # Refinement takes all cores itself.
+        # Refinement itself takes all cores.
         workers = session.workers if session.refiner(effort) else session.lane
         if target is not None:
 

@@ -1,4 +1,4 @@
-"""Files to files: what Codec.encode_file and Codec.decode_file do, as the command does for one file."""
+"""Files to files: Codec.encode_file and Codec.decode_file, which the command runs for a single file."""
 
 from __future__ import annotations
 

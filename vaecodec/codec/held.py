@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Held:
-    """session: the models and nets that are loaded; threads may share it."""
+    """session: the loaded models and nets; threads may share it."""
 
     session: Session
 

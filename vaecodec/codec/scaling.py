@@ -1,4 +1,4 @@
-"""Decoding to a smaller size: from the quick preview, which has an eighth of it, or from the whole image."""
+"""Decoding to a smaller size: from the quick preview, at an eighth of the size, or from the whole image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERYTHING = (slice(None), slice(None))
 
 
 def parse_scale(text: str) -> Fraction:
-    """A factor as people give it: 1/3, 0.25, 25%. Raises ImageError for what is none from 1/16 to 1."""
+    """A scale as users write it: 1/3, 0.25, 25%. Raises ImageError unless it is from 1/16 to 1."""
     try:
         number = text.strip()
         factor = Fraction(number[:-1].strip()) / 100 if number.endswith("%") else Fraction(number)
@@ -37,8 +37,8 @@ def decode_scaled(
 ) -> Picture:
     """A .vaec file (bytes, path or binary file object) at `factor` (1/16 to 1) of its size, rounded, with metadata.
 
-    1/8 is the preview as it is; below, Lanczos makes the preview smaller, above, the whole image, each time with
-    colours weighted by their alpha. Raises FormatError as decode does.
+    1/8 is the preview as it is. Lanczos downsamples the preview for smaller scales and the whole image for larger ones,
+    with colours weighted by their alpha. Raises FormatError as decode does.
     """
     with Source(source) as opened:
         if factor == 1:
@@ -58,7 +58,7 @@ def decode_scaled(
 
 
 def _resized(picture: Picture, width: int, height: int) -> Picture:
-    """The pixels at another size; an opaque plane of alpha stays one."""
+    """The pixels at another size; an opaque alpha plane stays opaque."""
     image = to_pil(Picture(picture.rgb, picture.alpha, picture.gray))
     pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     if pixels.ndim == 2:

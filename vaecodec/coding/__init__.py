@@ -1,1 +1,2 @@
-"""Pixels <-> streams: encoder.py there, decoder.py back, tile by tile; prior.py between the nets of the prior."""
+"""Pixels <-> streams, tile by tile: encoder.py, decoder.py, and prior.py, the arithmetic between the nets of the
+prior."""

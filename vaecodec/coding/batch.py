@@ -1,4 +1,4 @@
-"""Batches: images of equal size go through the nets in one pass, several passes side by side."""
+"""Batching: images of equal size share a pass through the nets, and passes run in parallel."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Out = TypeVar("Out")
 Alike = TypeVar("Alike", bound="tuple[Any, ...]")
 
 PASS = 8
-"""Images in a pass at most."""
+"""Most images in a pass."""
 CPU_PASS_PIXELS, DEVICE_PASS_PIXELS = 1 << 18, 1 << 23
-"""Pixels in a pass at most, unless one image has more: on a CPU stacking costs more than it saves beyond that, on other
-devices it bounds the memory."""
+"""Most pixels in a pass, unless one image has more. On a CPU larger batches cost more than they save; on other devices
+the limit bounds the memory."""
 
 
 def in_chunks(items: Iterable[In], work: Callable[[Sequence[In]], list[Out]], workers: Workers) -> list[Out]:
-    """Results of `work`, which gets at most PASS items in a row, so few that all workers have some."""
+    """Results of `work` on consecutive chunks of at most PASS items, small enough to give every worker some."""
     items = list(items)
     size = max(1, min(PASS, -(-len(items) // workers.count)))
     parts = [items[start : start + size] for start in range(0, len(items), size)]
@@ -29,8 +29,8 @@ def in_chunks(items: Iterable[In], work: Callable[[Sequence[In]], list[Out]], wo
 def in_passes(
     items: Iterable[In], alike: Callable[[In], Alike], work: Callable[[list[In]], list[Out]], workers: Workers
 ) -> list[Out]:
-    """Results of `work` in the order of `items`, which it gets in lists whose members are `alike`: equal in width,
-    height and whatever follows. A pass is made as soon as it is full, so that few items are held at a time."""
+    """Results of `work` in the order of `items`. Each call gets a list of items with the same `alike` key, which begins
+    with width and height. A pass runs as soon as it is full, so that few items are held at a time."""
     limit = CPU_PASS_PIXELS if workers.parallel else DEVICE_PASS_PIXELS
     results: dict[int, Out] = {}
     waiting: dict[Alike, dict[int, In]] = {}

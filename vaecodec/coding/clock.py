@@ -1,4 +1,4 @@
-"""What a clock is that whoever wants to measure hands in: it is told which stage is at work."""
+"""Clocks: callers that measure pass one in, and the codec enters its context for each stage."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 Clock = Callable[[str], AbstractContextManager[None]]
-"""Makes a context of a stage: analysis, hyper_analysis, refinement, prior, entropy or synthesis."""
+"""Returns a context for a stage: analysis, hyper_analysis, refinement, prior, entropy or synthesis."""
 
 
 def no_clock(stage: str) -> AbstractContextManager[None]:
-    """Nobody measures."""
+    """The default clock, which measures nothing."""
     return nullcontext()
 
 
 class Stopwatch:
-    """Seconds that each stage took, summed over the threads that tell this clock."""
+    """Seconds spent in each stage, summed over all threads."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

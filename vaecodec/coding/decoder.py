@@ -1,4 +1,4 @@
-"""From files to pictures, latents and previews: what Codec decodes with."""
+"""From files to pictures, latents and previews: the decoding behind Codec."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ EVERYTHING = (slice(None), slice(None))
 
 @dataclass(frozen=True)
 class Decoding:
-    """workers: of the session, all cores or one."""
+    """workers: those of the session, for all cores or for one."""
 
     session: Session
     workers: Workers
 
     def coder(self, header: Header) -> TileCoder:
-        """For the groups of a file; raises ModelError where its model is not here."""
+        """The coder for the groups of a file; raises ModelError if its model is not available."""
         model = self.session.model_for(header.model)
         return self.session.coder(model, header.quality, len(header.grid), self.workers)
 
@@ -41,7 +41,8 @@ class Decoding:
         damage: Damage | None = None,
         progress: Progress | None = None,
     ) -> list[Picture]:
-        """Files that are equal in `alike`, in one pass; if `damage` is given, one file, and what is lost is noted."""
+        """Decodes files with equal `alike` keys in one pass. With `damage` there is one file, and losses are recorded
+        in it."""
         settings = self.session.settings
         area = pixel_area(containers[0].header.width, containers[0].header.height, region)
         if containers[0].kept:
@@ -94,7 +95,7 @@ class Decoding:
         return rgb
 
     def preview(self, container: Container, progress: Progress | None = None) -> Picture:
-        """An eighth of the size, without metadata."""
+        """The picture at an eighth of its size, without metadata."""
         header, grid, settings = container.header, container.header.grid, self.session.settings
         if container.kept:
             (picture,) = self.pictures([container], progress=progress)
@@ -120,7 +121,7 @@ class Decoding:
         return picture
 
     def latents(self, container: Container) -> Integers:
-        """Quantised latents (M, h, w) of all groups. Raises FormatError for a file that has none."""
+        """Quantised latents (M, h, w) of all groups. Raises FormatError if the file has none."""
         if container.kept:
             raise FormatError("the file keeps its pixels as they were: it has no latents")
         header, grid = container.header, container.header.grid
@@ -152,6 +153,6 @@ def _eighth(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def alike(container: Container) -> tuple[object, ...]:
-    """Equal for files that can be decoded in one pass."""
+    """A key: files with equal keys can be decoded in one pass."""
     header = container.header
     return header.width, header.height, header.quality, header.model, header.tile_log2, container.kept

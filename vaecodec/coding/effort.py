@@ -1,4 +1,4 @@
-"""How much work the encoder puts into an image: steps of refinement of its latents."""
+"""Encoder effort: how many steps refine the latents of an image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vaecodec.nets.interface import Float
 from vaecodec.system.limits import MAX_EFFORT, MIN_EFFORT
 
 FIRST_STEPS = 64
-"""Steps of effort 2; each further level has twice as many. Effort 1 takes the latents as the analysis makes them."""
+"""Steps of effort 2; each further level doubles them. Effort 1 keeps the latents of the analysis."""
 
 
 def refinement_steps(effort: int) -> int:
-    """Steps of an effort from 1 to 9; raises VaecodecError for others."""
+    """Refinement steps of an effort from 1 to 9; raises VaecodecError for other values."""
     if isinstance(effort, bool) or not isinstance(effort, int) or not MIN_EFFORT <= effort <= MAX_EFFORT:
         raise VaecodecError(f"effort must be a whole number from {MIN_EFFORT} to {MAX_EFFORT}, not {effort}")
     return FIRST_STEPS << (effort - 2) if effort > 1 else 0
@@ -35,15 +35,15 @@ def refine_tile(
     steps: int,
     progress: Callable[[float], None] | None = None,
 ) -> Refine:
-    """Refinement of the latents of one tile of the pictures (N, H, W, 3).
+    """Refines the latents of one tile of the pictures (N, H, W, 3).
 
-    Where another tile joins, its latents reach a halo into the pixels of this one: these do not count, and the latents
-    that decide on them stay as they are, so that no seam comes into being.
+    Next to another tile, the latents reach a halo into the pixels of this one. Those pixels do not count, and the
+    latents that determine them stay fixed, so that no seam appears.
     """
     tile, halo = grid.tiles[index], coder.model.config.synthesis_halo
 
     def inner(margin: int) -> Rect:
-        """The tile without a margin where it does not end with the image."""
+        """The tile without a margin on the sides where it meets another tile."""
         sides = zip(tile, (margin, margin, -margin, -margin), grid.bounds, strict=True)
         return Rect(*(side if side == bound else side + inward for side, inward, bound in sides))
 
@@ -56,7 +56,7 @@ def refine_tile(
         area = seen.moved(tile.top * PATCH, tile.left * PATCH)
         pixels = rgb[seen.interleaved]
         images = []
-        for number in range(len(v)):  # one by one, for the memory
+        for number in range(len(v)):  # one by one, to save memory
 
             def report(share: float, number: int = number) -> None:
                 if progress:

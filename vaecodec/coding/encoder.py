@@ -1,4 +1,4 @@
-"""From pictures to files: what does not depend on the rate is done once, so that several rates can be tried."""
+"""From pictures to files. Work that does not depend on the rate is done once, so that trying several rates is cheap."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from vaecodec.sections.payloads import Kept, keep_if_smaller, sections_of, write
 from vaecodec.system.parallel import Workers
 
 SHARED = 50
-"""Distance between qualities, in the units that files store, up to which they share an analysis. It depends on the rate
-a little: that of a quality so far away costs less than 0.1 % of the bytes, and PSNR comes to lie 0.04 dB beside."""
+"""Qualities this close, in stored units, share an analysis. The analysis depends slightly on the rate: at this distance
+a shared one costs less than 0.1 % of the bytes, and PSNR differs by 0.04 dB."""
 PINNED = 4 * SHARED
-"""The same where bytes must grow smoothly: those of synthetic patterns jump from one analysis to the next."""
+"""The same distance where bytes must grow smoothly: those of synthetic patterns jump between analyses."""
 SMALL_PIXELS = 1 << 14
-"""Of images with no more pixels, which are quick, a few bytes matter: each quality gets an analysis of its own."""
+"""Up to this many pixels each quality gets its own analysis: it is quick, and a few bytes matter."""
 HELD_PIXELS = 1 << 24
-"""Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes a pixel."""
+"""Images with more pixels are analysed, and their streams decoded, anew each time: latents take 5 bytes per pixel."""
 
 
 @dataclass
 class Coded:
-    """Pictures at one rate: the streams of every tile of each; and, where it was asked for, what the tiles decode to:
-    normalised latents (N, M, h, w)."""
+    """Pictures at one rate: the streams of every tile of each picture, and on request the decoded normalised latents
+    (N, M, h, w)."""
 
     header: Header
     coder: TileCoder
@@ -43,13 +43,13 @@ class Coded:
 
 
 class Encoding:
-    """Pictures of equal size, which go through the nets together."""
+    """The encoding of pictures of equal size, which go through the nets together."""
 
     def __init__(
         self, pictures: Sequence[Picture], session: Session, workers: Workers, effort: int | None = None
     ) -> None:
-        """workers: of the session, all cores or one; effort: None for that of the settings. Raises VaecodecError where
-        the model cannot encode, or a picture has metadata that decoders would refuse."""
+        """workers: those of the session, for all cores or for one; effort: None for that of the settings. Raises
+        VaecodecError if the model cannot encode, or a picture has metadata that decoders would refuse."""
         session.model.require_encoder()
         self.pictures, self._session, self._workers = pictures, session, workers
         settings = self._settings = session.settings
@@ -61,12 +61,12 @@ class Encoding:
         self._header = Header(width, height, 0, session.model.identity, tile_log2=tile)
         coded = [p.rgb if settings.keep_hidden else fill_hidden(p.rgb, p.alpha) for p in pictures]
         self.rgb = coded[0][None] if len(coded) == 1 else np.stack(coded)
-        """What is coded, (N, H, W, 3): smooth colours where nobody sees any."""
+        """The pixels to encode, (N, H, W, 3), with smooth colours where the picture is fully transparent."""
         self._analysis: tuple[int, dict[int, Float]] = (0, {})
 
     @property
     def model(self) -> bytes:
-        """The identity of the model that codes the pictures."""
+        """The identity of the model that encodes the pictures."""
         return self._session.model.identity
 
     @property
@@ -81,13 +81,16 @@ class Encoding:
         refined: bool = True,
         shared: int = SHARED,
     ) -> Coded:
-        """The pictures at a quality. again: other qualities follow, and what this one decodes to is wanted; refined:
-        with what refinement the codec is set to; shared: how far away the quality of an analysis may be."""
+        """The pictures at a quality.
+
+        again: keep the decoded latents, since other qualities follow; refined: apply the refinement of the codec's
+        effort; shared: how close in quality an analysis must be to be reused.
+        """
         header = replace(self._header, quality=units)
         grid = header.grid
         coder = self._session.coder(self._session.model, units, len(grid), self._workers)
         refiner = self._refiner if refined else None
-        # One tile is refined at a time, on all cores; a tile alone can say how far it has come.
+        # Tiles are refined one at a time, on all cores; only a single tile can report progress.
         inner = progress if len(grid) == 1 else None
         hold = again and SMALL_PIXELS < header.width * header.height <= HELD_PIXELS
         if not hold or abs(self._analysis[0] - units) > shared:
@@ -107,7 +110,7 @@ class Encoding:
         return Coded(header, coder, groups, [latents for _, latents in tiles if latents is not None])
 
     def decoded(self, coded: Coded, index: int = 0) -> NDArray[np.uint8]:
-        """What a picture decodes to, (H, W, 3)."""
+        """The decoded pixels of a picture, (H, W, 3)."""
         grid, coder, groups = coded.header.grid, coded.coder, coded.groups[index]
 
         def decode_group(group: int) -> Float:
@@ -125,17 +128,18 @@ class Encoding:
         return write_container(header, list(coded.groups[index]), self._sections[index])
 
     def kept(self, latent_bytes: int, index: int = 0) -> Kept | None:
-        """What stands for latents of so many bytes; None where nothing takes fewer, or the codec is not to keep it."""
+        """A lossless or JPEG replacement for latents of `latent_bytes`; None if no replacement is smaller, or the
+        codec must not keep images."""
         settings = self._settings
         return keep_if_smaller(self.pictures[index], latent_bytes, settings.keep_hidden) if settings.keep else None
 
     @property
     def keeps(self) -> bool:
-        """Whether other forms than latents are allowed."""
+        """Whether replacements for latents are allowed."""
         return self._settings.keep
 
     def with_kept(self, kept: Kept, units: int, index: int = 0) -> bytes:
-        """A picture as a file that has it in a section; units: the quality that the header names."""
+        """A picture as a file that stores it in a section; units: the quality that the header names."""
         picture = self.pictures[index]
         header = replace(self._header, quality=units, gray=picture.gray)
         return write_kept(header, kept, picture, self._sections[index])

@@ -1,8 +1,8 @@
-"""The integer arithmetic between the nets of the prior: from their outputs to scale indices and means, and from
-decoded symbols to what the next context step sees. All of it in int64, the same on every machine.
+"""The integer arithmetic between the nets of the prior: from their outputs to scale indices and means, and from decoded
+symbols to the input of the next context step. It is int64 throughout, the same on every machine.
 
 A slot is what one context step decodes: (N, M, h/2, w/2), where entry p * M/4 + k is channel 4k + g of quad position p,
-and g is the group that position p has in that step. N images of equal size go through all of it together.
+and g is the channel group of that position in that step. N images of equal size go through together.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def join_slots(slots: list[NDArray[Any]]) -> NDArray[Any]:
 
 
 def _shift_round(values: Integers, bits: int) -> Integers:
-    """values / 2^bits, to the nearest integer, halves up."""
+    """values / 2^bits, rounded to the nearest integer, halves up."""
     return (values + (1 << (bits - 1))) >> bits
 
 
 class Prior:
-    """The prior of a model at one rate, on some nets."""
+    """The prior of a model at one rate, on the given nets."""
 
     def __init__(self, model: ModelFile, nets: Nets, rate: RatePosition) -> None:
         tensors = model.tensors
@@ -78,7 +78,7 @@ class Prior:
 
     @functools.cached_property
     def norm_gain(self) -> NDArray[np.float32]:
-        """Normalised latents per unit of y (M, 1, 1); for encoders, whose models have it."""
+        """Normalised latents per unit of y (M, 1, 1); only encoders need it, so only their models have it."""
         return np.exp2(self._model.tensors["norm"].astype(np.float64) / OCTAVE).astype(np.float32)[:, None, None]
 
     @staticmethod
@@ -86,7 +86,7 @@ class Prior:
         return bias.astype(np.float32) / BIAS_UNIT
 
     def hyper_tables_index(self, shape: tuple[int, int, int]) -> NDArray[np.int64]:
-        """Table of each hyper latent, broadcast to its shape (Z, p, q)."""
+        """Table index of each hyper latent, broadcast to its shape (Z, p, q)."""
         channels = np.arange(shape[0]) + self.rate.nearest * shape[0]
         return np.broadcast_to(channels[:, None, None], shape)
 
@@ -98,7 +98,7 @@ class Prior:
         return self._nets.hyper_synthesis(u, self._hyper_bias)[..., :height, :width]
 
     def walk(self, features: Float) -> Walk:
-        """From features (N, H, h, w) through the latents (N, M, h, w), h and w even."""
+        """Begins a walk: features (N, H, h, w) for latents (N, M, h, w), h and w even."""
         return Walk(self, features)
 
     def predict(self, step: int, features: Float, context: list[Float]) -> tuple[Integers, NDArray[np.uint8]]:
@@ -108,7 +108,7 @@ class Prior:
         return self._symbol_means(mean.astype(np.int64), gain), self._scale_index(index.astype(np.int64), gain)
 
     def levels(self, step: int, values: Integers) -> Float:
-        """Latents of a slot in 1/SYMBOL_UNIT symbol -> what later steps see of them."""
+        """Latents of a slot in 1/SYMBOL_UNIT symbol -> the input they give to later context steps."""
         # SYMBOL_UNIT and LEVELS_PER_UNIT are equal and cancel.
         levels = _shift_round(values * integer_gain(-self._slot_gain[step]), GAIN_BITS)
         return np.clip(levels, -LEVEL, LEVEL).astype(np.float32)
@@ -130,8 +130,8 @@ class Prior:
 
 
 class Walk:
-    """The way through the latents of N images, slot by slot: `predict`, then `update` with what was coded, STEPS times;
-    then `values`."""
+    """A walk through the latents of N images, slot by slot: `predict`, then `update` with the coded values, STEPS
+    times; then `values`."""
 
     def __init__(self, prior: Prior, features: Float) -> None:
         self._prior, self._features = prior, features
@@ -145,7 +145,7 @@ class Walk:
         return self._mean, index
 
     def update(self, symbols: NDArray[np.int32]) -> None:
-        """What was coded of the slot that was predicted, (N, M, h/2, w/2)."""
+        """Takes the coded values of the predicted slot, (N, M, h/2, w/2)."""
         values = symbols * SYMBOL_UNIT + self._mean
         if len(self._slots) < STEPS - 1:
             self._context.append(self._prior.levels(len(self._slots), values))

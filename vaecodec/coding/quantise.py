@@ -1,8 +1,8 @@
-"""Rounding of latents to symbols, by rate and distortion: what the encoder is free to choose.
+"""Rate-distortion optimised rounding of latents to symbols: a free choice of the encoder.
 
-Plain rounding minimises the error alone. A symbol one nearer to zero costs fewer bits; where the bits that it saves
-are worth more than the error that it adds, it is taken instead (rate-distortion optimised quantisation, as in video
-encoders: Karczewicz, Ye and Chong, VCEG-AH21, 2008).
+Plain rounding minimises the error alone. A symbol one nearer to zero costs fewer bits, and is taken where those bits
+are worth more than the added error (rate-distortion optimised quantisation, as in video encoders: Karczewicz, Ye and
+Chong, VCEG-AH21, 2008).
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from vaecodec.bitstream.coder import VALUE_LIMIT
 from vaecodec.bitstream.tables import PackedTables
 
 BITS_PER_SQUARED_ERROR = 8.66
-"""Worth of a squared error of one symbol step, in bits: the gains put the step of an orthonormal transform at
-step^2 = 18 / (lambda ln 2), so lambda * step^2 / 3 = 6 / ln 2 at every quality."""
+"""Value in bits of a squared error of one symbol step. The gains put the step of an orthonormal transform at step^2 =
+18 / (lambda ln 2), so lambda * step^2 / 3 = 6 / ln 2 at every quality."""
 STRENGTH = 0.1
-"""Share of the theoretical shift that is applied: measured best on the validation pictures (docs/training.md). It is
-small because symbols also inform the prior, and because training has moved the gains away from the theory's."""
+"""Fraction of the theoretical shift that is applied, the best on the validation pictures (docs/training.md). It is
+small because symbols also inform the prior, and because training has moved the gains away from the theory."""
 LARGEST_SHIFT = 0.35
-"""Decision thresholds move away from zero by at most this."""
+"""Largest shift of a decision threshold away from zero."""
 MAGNITUDES = 16
 """Larger magnitudes use the thresholds of this one."""
 
 
 class Quantiser:
-    """Rounds residuals given the scale index of each; made from the tables that code them."""
+    """Rounds residuals by their scale indices; built from the tables that code them."""
 
     def __init__(self, tables: PackedTables, strength: float = STRENGTH) -> None:
         shifts = np.zeros((len(tables), MAGNITUDES + 1), np.float32)
@@ -40,7 +40,7 @@ class Quantiser:
     def __call__(self, residual: NDArray[np.float32], index: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Residuals in symbols and scale indices of one shape -> symbols; all zero where the index is 0."""
         symbols = np.zeros(residual.shape, np.int32)
-        # Most latents are far from any decision: look only at those that plain rounding would not make zero.
+        # Most latents are far from any threshold: check only those that plain rounding would not make zero.
         at = np.nonzero((np.abs(residual) > 0.5) & (index > 0))
         magnitude = np.minimum(np.abs(residual[at]), VALUE_LIMIT)
         rounded = np.rint(magnitude)

@@ -1,11 +1,11 @@
-"""Refinement: latents of an image are moved, with the gradients of rate and distortion, to where they cost least.
+"""Refinement: gradient descent on the latents of one image, for the least rate-distortion cost.
 
-What the analysis makes of an image is good on average, not the best for this image. Here every latent is drawn to the
-integer below or above it with a probability that grows as one of them comes near, at a temperature that falls
-(stochastic Gumbel annealing: Yang, Bamler and Mandt, "Improving Inference for Neural Image Compression", NeurIPS 2020),
-while Adam moves it. Bits are those of the codec's own tables, in between the integers a straight line. The hyper
-latents stay: moved along, they gained less. Means and scales are taken for constant and computed anew every few steps:
-their gradients, more than half of the work, gained nothing. Decoders know nothing of it.
+The analysis is good on average, not optimal for each image. Here Adam moves the latents, while each is drawn to the
+integer below or above, with a probability that grows with proximity and a temperature that falls (stochastic Gumbel
+annealing: Yang, Bamler and Mandt, "Improving Inference for Neural Image Compression", NeurIPS 2020). The bits are those
+of the codec's own tables, interpolated linearly between integers. The hyper latents stay fixed: moving them gained
+less. Means and scales are treated as constants and recomputed every few steps: their gradients, more than half of the
+work, gained nothing. The decoder is unaffected.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from vaecodec.model.file import ModelFile
 from vaecodec.nets.interface import Float, Nets
 
 LEARNING_RATE = 0.04
-"""Of Adam, in symbols; falls to zero by half a cosine."""
+"""Of Adam, in symbols; decays to zero along a half cosine."""
 HOT, COLD = 0.6, 0.15
 """Temperatures of the first and the last step."""
 REFRESH = 8
-"""Steps for which means and scales are kept."""
+"""Steps between updates of the means and scales."""
 
 
 def soft_round(part: Float, temperature: float, uniform: Float) -> tuple[Float, Float]:
     """Soft rounding: weight of the upper integer for a fractional part, and its derivative, all of one shape; `uniform`
-    in [0, 1) decides.
+    in [0, 1) is the random draw.
 
-    The logit is (atanh(part) - atanh(1 - part)) / temperature; the choice is relaxed (Maddison, Mnih and Teh, 2017;
-    Jang, Gu and Poole, 2017) by logistic noise, the difference of two Gumbel variables, at the same temperature.
+    The logit is (atanh(part) - atanh(1 - part)) / temperature. Logistic noise, the difference of two Gumbel variables,
+    at the same temperature relaxes the choice (Maddison, Mnih and Teh, 2017; Jang, Gu and Poole, 2017).
     """
     part, uniform = np.clip(part, 1e-4, 1 - 1e-4), np.clip(uniform, 1e-6, 1 - 1e-6)
     up, down = (1 + part) * part, (2 - part) * (1 - part)
@@ -51,13 +51,13 @@ def soft_round(part: Float, temperature: float, uniform: Float) -> tuple[Float, 
 
 
 class _Adam:
-    """Kingma and Ba, 2015."""
+    """The Adam optimizer (Kingma and Ba, 2015)."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._mean, self._square, self._count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
 
     def step(self, gradient: Float, rate: float) -> Float:
-        """What to subtract."""
+        """The update to subtract."""
         self._count += 1
         self._mean += np.float32(0.1) * (gradient - self._mean)
         self._square += np.float32(0.001) * (np.square(gradient) - self._square)
@@ -88,10 +88,10 @@ class Refiner:
         steps: int,
         report: Callable[[float], None],
     ) -> Float:
-        """Normalised latents v (N, M, h, w) and their hyper symbols z (N, Z, ceil(h/4), ceil(w/4)) -> other v.
+        """Normalised latents v (N, M, h, w) and their hyper symbols z (N, Z, ceil(h/4), ceil(w/4)) -> refined v.
 
-        free: positions whose latents may move; rgb (N, H, W, 3): the pixels that count, `area` of what v decodes to;
-        report: called with the share of the steps that is done.
+        free: positions whose latents may move; rgb (N, H, W, 3): the target pixels, which v decodes to at `area`;
+        report: called with the fraction of the steps done.
         """
         height, width = rgb.shape[1:3]
         if self._config.metric == "ms-ssim" and min(height, width) < MS_SSIM_MIN_SIZE:
@@ -103,7 +103,7 @@ class Refiner:
         free_here[free.slices] = True
 
         def costs(y: Float) -> Float:
-            """Bits of each image, and distortion in what it is worth in bits, of the symbols of y (N,)."""
+            """Bits of each image, and its distortion converted to bits, for the symbols of y (N,)."""
             mean, index, y_hat = self._quantised(prior, features, y)
             symbols = np.rint(y_hat - mean).astype(np.int32)
             bits = np.where(index > 0, self._bits_of(symbols, self._radius[index], self._centre[index]), 0)
@@ -116,11 +116,11 @@ class Refiner:
             if step % REFRESH == 0:
                 mean, index, y_hat = self._quantised(prior, features, y)
                 radius, centre = self._radius[index], self._centre[index]
-                # What is not coded takes its mean; what must not move is rounded.
+                # Latents that are not coded take their mean; fixed ones are rounded.
                 moving = (index > 0) & free_here
             residual = y - mean
             low = np.floor(residual)
-            # An image sees the same noise whatever comes along with it.
+            # The noise of an image does not depend on the rest of the batch.
             uniform = random.random(v.shape[1:], np.float32)
             weight, slope = soft_round(residual - low, HOT * (COLD / HOT) ** share, uniform)
             y_soft = np.where(moving, low + weight + mean, y_hat)
@@ -134,13 +134,14 @@ class Refiner:
         return np.where(better, y, start) / gain
 
     def _bits_of(self, symbols: NDArray[np.int32], radius: NDArray[np.int32], centre: NDArray[np.int32]) -> Float:
-        """Bits of symbols, given the radii of their tables and the places of the zeros; beyond a radius it is escaped,
-        which the entry after the last symbol stands for."""
+        """Bits of symbols, given the radii of their tables and the positions of the zeros. Symbols beyond the radius
+        are escaped; the entry after the last symbol is the escape."""
         within = (symbols >= -radius) & (symbols <= radius)
         return self._bits[centre + np.where(within, symbols, radius + 1)]
 
     def _quantised(self, prior: Prior, features: Float, y: Float) -> tuple[Float, NDArray[np.uint8], Float]:
-        """Latents in symbols -> means, scale indices, and what the codec would make of them, all (N, M, h, w)."""
+        """Latents in symbols -> means, scale indices, and their values as the codec would quantise them, all (N, M, h,
+        w)."""
         walk, means, indices = prior.walk(features), [], []
         for target in split_slots(y):
             mean, index = walk.predict()

@@ -1,4 +1,4 @@
-"""A session: what is made once and shared by all that a codec does: models, nets, quantisers, the refiner."""
+"""A session: the models, nets, quantisers and refiner that everything in a codec shares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vaecodec.system.parallel import Workers
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of Codec, which explains them. Raises VaecodecError for what is none."""
+    """The arguments of Codec, documented there. Raises VaecodecError for invalid ones."""
 
     model: str | Path | None = None
     backend: str | None = None
@@ -55,22 +55,20 @@ class Settings:
 
     @property
     def one_device(self) -> bool:
-        """Whether the nets run on something that is parallel in itself."""
+        """Whether the nets run on a device that is parallel in itself."""
         return self.backend == "torch" or self.device not in (None, "cpu")
 
 
 class Session:
-    """Everything is loaded when it is first needed. Threads may share a session.
-
-    clock: hears of the stages of everything that is coded; strength: of the quantiser, as there.
-    """
+    """Loads everything on first use; threads may share it. clock: told about the stages of all coding; strength: that
+    of the Quantiser."""
 
     def __init__(self, settings: Settings, clock: Clock = no_clock, strength: float = STRENGTH) -> None:
         self.settings, self.clock, self.strength = settings, clock, strength
         self.workers = Workers(settings.threads, parallel=not settings.one_device)
-        """All cores, for one image."""
+        """All cores, for a single image."""
         self.lane = Workers(1) if self.workers.count > 1 else self.workers
-        """One core, for one image of those that are coded side by side."""
+        """One core, for one of several images that are coded in parallel."""
         self._nets: dict[tuple[str | None, bytes, int | None], Nets] = {}
         self._models: dict[bytes, ModelFile] = {}
         self._quantisers: dict[bytes, Quantiser] = {}
@@ -79,11 +77,11 @@ class Session:
 
     @functools.cached_property
     def model(self) -> ModelFile:
-        """The model to encode with, which also decodes what it wrote."""
+        """The model to encode with; it also decodes its own streams."""
         return load_model(self.settings.model)
 
     def model_for(self, identity: bytes) -> ModelFile:
-        """The model that a file names; raises ModelError where it is neither here nor the one to encode with."""
+        """The model that a file names; raises ModelError if it is neither shipped nor the one to encode with."""
         if identity in self._models:
             return self._models[identity]
         if self.settings.model is not None and self.model.identity == identity:
@@ -91,15 +89,16 @@ class Session:
         return load_model_for(identity)
 
     def coder(self, model: ModelFile, units: int, tiles: int, workers: Workers) -> TileCoder:
-        """For a quality in units: several tiles share the cores, a single one has its nets use all of them."""
+        """The coder for a quality in stored units. Several tiles share the cores; the nets of a single tile use all of
+        them."""
         with self._lock:
             self._models[model.identity] = model
             nets = self._nets_on(self.settings.backend, model, workers.threads_for(tiles))
         return TileCoder(model, nets, units, self._quantiser(model), self.clock)
 
     def refiner(self, effort: int | None = None) -> Refiner | None:
-        """What refines the latents of the model to encode with; None where the effort (None: that of the settings) asks
-        for no refinement. Raises BackendError where it needs what is not here, VaecodecError for no effort."""
+        """The refiner for the model to encode with; None if the effort (None: that of the settings) needs none. Raises
+        BackendError if the runtime it needs is missing, VaecodecError for an invalid effort."""
         if not refinement_steps(self.settings.effort if effort is None else effort):
             return None
         with self._lock:
@@ -120,7 +119,7 @@ class Session:
                 f"refining with model {self.model.name} needs torch and pytorch-msssim: "
                 "pip install 'vaecodec[torch]', or encode with model fast"
             )
-        return "torch"  # only there others have gradients
+        return "torch"  # other nets have gradients only in torch
 
     def _quantiser(self, model: ModelFile) -> Quantiser:
         if model.identity not in self._quantisers:

@@ -1,7 +1,6 @@
-"""The stages of one tile: pixels <-> latents <-> two coded streams, a group of the file. Tiles know nothing of each
-other.
+"""The stages of one tile: pixels <-> latents <-> two coded streams, which are a group of the file.
 
-N images of equal size, or the same tile of each, go through the nets together.
+Tiles are independent of each other. N images of equal size, or the same tile of each, go through the nets together.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from vaecodec.model.rate import RatePosition
 from vaecodec.nets.interface import Float, Nets
 
 Refine = Callable[[Float, NDArray[np.int32]], Float]
-"""(normalised latents (N, M, h, w), their hyper symbols) -> better latents of that shape."""
+"""(normalised latents (N, M, h, w), their hyper symbols) -> refined latents of that shape."""
 Quantise = Callable[[Float, NDArray[np.uint8]], NDArray[np.int32]]
 
 
 class TileCoder:
-    """Codes tiles with one model at one rate. quantise: (residuals, scale indices) -> symbols, as Quantiser."""
+    """Codes tiles with one model at one rate. quantise: (residuals, scale indices) -> symbols, as Quantiser does."""
 
     def __init__(self, model: ModelFile, nets: Nets, units: int, quantise: Quantise, clock: Clock = no_clock) -> None:
         self.rate = RatePosition.of_quality(units, model.config.anchors)
@@ -46,12 +45,12 @@ class TileCoder:
             return self._nets.synthesis(v_hat, self.rate)
 
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:
-        """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3), an eighth of the size, much quicker."""
+        """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3) at an eighth of the size, much faster."""
         return self._nets.preview(v_hat)
 
     def encode(self, v: Float, refine: Refine | None = None) -> tuple[list[Streams], Integers]:
         """Normalised latents (N, M, h, w), h and w even -> streams of each image, and the quantised latents in
-        1/SYMBOL_UNIT symbol. `refine` may exchange the latents once the hyper latents are chosen."""
+        1/SYMBOL_UNIT symbol. `refine` may replace the latents once the hyper latents are fixed."""
         if not np.isfinite(v).all():
             raise ModelError(f"model {self.model.name} makes of this image what is no number")
         prior, clock, latent_tables = self.prior, self._clock, self.model.latent_tables
@@ -83,9 +82,7 @@ class TileCoder:
 
     def decode(self, streams: list[Streams], height: int, width: int) -> Integers:
         """The part that is exact on every machine: streams of each image -> quantised latents (N, M, height, width).
-
-        Raises FormatError where a stream is invalid.
-        """
+        Raises FormatError if a stream is invalid."""
         prior, clock, latent_tables = self.prior, self._clock, self.model.latent_tables
         z_shape = (self.model.config.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         decoders = [Decoder(image.latent) for image in streams]

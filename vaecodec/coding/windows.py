@@ -1,8 +1,8 @@
 """From pixels to the latents of a tile, and from the latents of all tiles to pixels, without seams.
 
-The analysis sees the pixels around a tile, the synthesis a halo of latents around a window: both compute what they
-would have computed on the whole image. The synthesis always runs on the same fixed windows, since the last bits of
-float arithmetic depend on the shape of what is computed: a region then equals the crop of the whole image exactly.
+The analysis sees a margin of pixels around a tile, and the synthesis a halo of latents around a window, so both compute
+the same as on the whole image. The synthesis always runs on the same fixed windows, since the last bits of float
+arithmetic depend on the shape of the input: a region then equals the crop of the whole image exactly.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from vaecodec.system.parallel import Workers
 Region = tuple[int, int, int, int]
 """(x, y, width, height) in pixels."""
 GRAY = 128
-"""What lost pixels show."""
+"""The value of lost pixels."""
 BATCH = 16
 """Windows whose latents are held at a time, besides those that later windows need."""
 
 
 @dataclass
 class Damage:
-    """What salvage could not save: group numbers of `groups_total`, pixels filled with gray, names of sections."""
+    """The losses of a salvage: damaged groups, out of `groups_total`; pixels filled with gray; names of lost
+    sections."""
 
     groups: list[int] = field(default_factory=list)
     groups_total: int = 0
@@ -72,7 +73,7 @@ def synthesise(
 ) -> tuple[NDArray[np.uint8], int]:
     """Pixels (N, H, W, 3) of an area (rows, columns) of N images, and how many of them are lost.
 
-    `decode_group` gives the normalised latents (N, M, h, w) of a tile, or None for a damaged one; it is called once
+    `decode_group` returns the normalised latents (N, M, h, w) of a tile, or None for a damaged one. It is called once
     for each tile that the area needs.
     """
     rows, columns = area
@@ -115,7 +116,7 @@ def synthesise(
 def _gather(
     grid: TileGrid, rect: Rect, tiles: list[int], latents: dict[int, Float | None], shape: tuple[int, int]
 ) -> Float:
-    """Latents (N, M, h, w), `shape` being (N, M), of a rectangle from those of its tiles; zero where they are lost."""
+    """Latents (N, M, h, w) of a rectangle, copied from those of its tiles; `shape` is (N, M). Lost ones are zero."""
     v_hat = np.zeros((*shape, rect.height, rect.width), np.float32)
     for index in tiles:
         tile, values = grid.tiles[index], latents[index]

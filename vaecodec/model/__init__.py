@@ -1,1 +1,1 @@
-"""What a model is: its sizes, layers, rates and file; without torch."""
+"""Models without torch: configuration, layers, rates and files."""

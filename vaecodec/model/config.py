@@ -1,4 +1,4 @@
-"""The sizes of a model, as its file states them."""
+"""The configuration of a model, as its file stores it."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from vaecodec.bitstream.spec import MAX_CHANNELS, STEPS
 from vaecodec.errors import ModelError
 
 IGNORED = ("encoder_", "trained_")
-"""How names of fields of a configuration begin that only encoders and trainers need: readers pass over those that they
-do not know."""
+"""Prefixes of configuration fields that only encoders and trainers need: readers ignore unknown fields with them."""
 
 MS_SSIM_MIN_SIZE = 192
-"""Pixels a side that MS-SSIM wants, also as a part of "eye": five scales with windows of 11 pixels need at least
-161."""
+"""Least pixels a side for MS-SSIM, alone or within "eye": five scales with windows of 11 pixels need at least 161."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of one model. Defaults of what older model files lack (`shortcut`, `expansion`) are what these mean."""
+    """Sizes of one model. The defaults of `shortcut` and `expansion` apply to older model files, which lack these
+    fields."""
 
     name: str = "fast"
     channels: int = 192
-    """Channels of the transform blocks at 1/8 resolution; 192 hold an 8x8 block of RGB whole."""
+    """Channels of the transform blocks at 1/8 resolution; 192 hold a whole 8x8 block of RGB."""
     encoder_blocks: int = 3
     decoder_blocks: int = 3
     latents: int = 336
     """Latent channels (a multiple of STEPS)."""
     hyper_channels: int = 128
-    """Width of the hyper analysis and of the features that the hyper synthesis hands to the context steps."""
+    """Width of the hyper analysis and of the features from the hyper synthesis to the context steps."""
     hyper_latents: int = 128
     context_channels: int = 128
     context_blocks: int = 2
     lambda_min: float = 0.0003
     lambda_max: float = 0.5
     anchors: int = 8
-    """Number of rates for which parameters are learned; in between they are interpolated."""
+    """Number of rates with learned parameters; in between they are interpolated."""
     shortcut: bool = False
-    """Whether linear 16x16 transforms lead around the residual blocks, for the detail that these do not let through."""
+    """Whether linear 16x16 transforms bypass the residual blocks, for detail that these lose."""
     expansion: int = 2
     """Hidden channels of the feed-forward layers of the transform blocks, in multiples of `channels`."""
     trained_for: str = ""
-    """Distortion of the training, one of METRICS or of a later version's; of older model files (""), see `metric`."""
+    """Distortion used in training, one of METRICS or of a later version's; "" in older model files, see `metric`."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -61,7 +60,7 @@ class ModelConfig:
 
     @property
     def metric(self) -> str:
-        """The distortion that the model is trained for. Before files said so, names ended with it, but for mse."""
+        """The training distortion. Older files lack the field: their names end with the distortion, except for mse."""
         by_name = next((metric for metric in METRICS if self.name.endswith(f"-{metric}")), "mse")
         return self.trained_for or by_name
 
@@ -76,13 +75,12 @@ class ModelConfig:
 
     @property
     def analysis_halo(self) -> int:
-        """Latent positions around a rectangle of latents whose pixels the analysis needs: a 3x3 layer at 1/8 for each
-        block."""
+        """Latents around a rectangle of latents whose pixels the analysis needs: a 3x3 layer at 1/8 for each block."""
         return -(-self.encoder_blocks // 2)
 
     @property
     def synthesis_halo(self) -> int:
-        """Latent positions around a rectangle of pixels that the synthesis needs."""
+        """Latents around a rectangle of pixels that the synthesis needs."""
         return -(-self.decoder_blocks // 2)
 
     def to_json(self) -> str:
@@ -95,7 +93,7 @@ class ModelConfig:
     def from_json(cls, text: str) -> ModelConfig:
         """Read `to_json` output; raises ModelError on anything else.
 
-        Fields of later versions whose names begin with one of IGNORED say nothing that decoding needs.
+        Fields of later versions that begin with one of IGNORED do not affect decoding.
         """
         try:
             values = json.loads(text)
@@ -125,7 +123,7 @@ CONFIGS: dict[str, ModelConfig] = {
         shortcut=True,
     ),
 }
-"""`fast` can be trained on a CPU; `base`, eight times the work a pixel, asks for a GPU."""
+"""`fast` can be trained on a CPU; `base`, with eight times the work per pixel, needs a GPU."""
 
 METRICS = ("mse", "ms-ssim", "eye")
-"""Distortions that a model can be trained for."""
+"""Distortions for which a model can be trained."""

@@ -1,4 +1,4 @@
-"""Which model encodes unless another is asked for, and at which quality."""
+"""The default model and quality for encoding."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from vaecodec.model.shipped import model_folder
 
 DEFAULT_MODEL = "eye"
 TUNES = {"eye": "eye", "psnr": "fast", "ms-ssim": "fast-ms-ssim"}
-"""Shipped models by what they were trained for."""
+"""Shipped models by training distortion."""
 QUALITIES = "quality.json"
-"""Beside the shipped models: what each quality means on photographs, by the identity of the model
+"""File beside the shipped models: typical scores of each quality on photographs, by the identity of the model
 (benchmarks/quality.py)."""
 ORDINARY_QUALITY = 60.0
-"""The default quality of models of which nothing was measured."""
+"""Default quality of models without measurements."""
 
 
 def tuned_model(model: str | Path | None, tune: str | None) -> str | Path | None:
-    """The model to load where `tune`, one of TUNES, may name it; raises VaecodecError for another, or if both do."""
+    """The model to load, given a model or a `tune` (one of TUNES); raises VaecodecError for an unknown tune, or if both
+    are given."""
     if tune is None:
         return model
     if model is not None:
@@ -38,6 +39,6 @@ def qualities() -> dict[str, dict[str, Any]]:
 
 
 def default_quality(identity: str) -> float:
-    """The quality at which the model of that identity (8 hexadecimal digits) gives SSIMULACRA 2 of about 70 on the mean
-    of photographs."""
+    """The quality at which the model of that identity (8 hexadecimal digits) reaches a mean SSIMULACRA 2 of about 70 on
+    photographs."""
     return qualities().get(identity, {}).get("default_quality", ORDINARY_QUALITY)

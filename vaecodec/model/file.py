@@ -1,7 +1,7 @@
 """Model files: load, verify, list. A model file is safetensors: weights, integer tables, configuration; no code.
 
 Float nets are stored in float16; integer layers as int8 weights, a power of two for each output channel, and biases in
-1/16 level. The identity of a model is the SHA-256 of its file; a stream carries the first 4 bytes of it.
+1/16 level. The identity of a model is the SHA-256 of its file; a stream carries its first 4 bytes.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ class ModelFile:
     checksum: str
     """SHA-256 of the file, hexadecimal."""
     bpp_range: tuple[float, float] | None = None
-    """Mean bits a pixel at the lowest and the highest quality on the validation pictures of the training."""
+    """Mean bits per pixel at the lowest and the highest quality on the validation pictures of the training."""
     slim: bool = False
-    """Whether it can only decode: an earlier model, of which no more is kept."""
+    """Whether it can only decode, as an earlier model of which only the decoder is kept."""
 
     @property
     def identity(self) -> bytes:
-        """What a stream says about the model it was written with (4 bytes)."""
+        """The identity of the model in a stream (4 bytes)."""
         return bytes.fromhex(self.checksum)[:IDENTITY_BYTES]
 
     @property
     def default_quality(self) -> float:
-        """What is meant where no quality is asked for."""
+        """The quality used if none is given."""
         return default_quality(self.identity.hex())
 
     def require_encoder(self) -> None:
-        """Raises ModelError for a model that can only decode."""
+        """Raises ModelError if the model can only decode."""
         if self.slim:
             raise ModelError(f"model {self.name} is an earlier one, which only decodes: encode with another")
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases of the nets."""
+        """Number of parameters of the nets."""
         return sum(t.size for name, t in self.tensors.items() if name.endswith((".weight", ".bias")))
 
     def float_tensor(self, name: str) -> NDArray[np.float32]:
@@ -101,7 +101,7 @@ def read_model(path: str | Path, name: str | None = None) -> ModelFile:
 
 @cache
 def _on_disk(name: str) -> Path:
-    """A file of that folder as one of the system: out of a zip it is copied, for as long as this process lives."""
+    """A shipped file in the file system: out of a zip it is extracted, for the life of the process."""
     copies = ExitStack()
     atexit.register(copies.close)
     return copies.enter_context(resources.as_file(model_folder() / name))
@@ -125,7 +125,7 @@ def load_model(name_or_path: str | Path | None = None) -> ModelFile:
 
 
 def check_model(name_or_path: str | Path) -> None:
-    """Raises ModelError for a name that no model here has, or a file that is not there; reads nothing."""
+    """Raises ModelError for an unknown name or a missing file; reads nothing."""
     name = str(name_or_path)
     check_name(name)
     if name not in shipped() and name not in EARLIER:
@@ -133,7 +133,7 @@ def check_model(name_or_path: str | Path) -> None:
 
 
 def load_model_for(identity: bytes) -> ModelFile:
-    """The shipped or earlier model that a stream names; raises ModelError if it is not here."""
+    """The shipped or earlier model that a stream names; raises ModelError if it is not available."""
     if name := name_of(identity):
         return load_model(name)
     raise ModelError(
@@ -142,8 +142,8 @@ def load_model_for(identity: bytes) -> ModelFile:
 
 
 def slim_copy(model: ModelFile) -> bytes:
-    """The file of a model without what only encoders need, with the identity of the whole one recorded in it. It is
-    read only once its own SHA-256 stands in EARLIER."""
+    """The file of a model without the encoder's tensors, with the identity of the whole file recorded in it. It can be
+    read only once its own SHA-256 is in EARLIER."""
     if model.slim:
         raise ModelError(f"{model.name} is slim already")
     tensors = {name: t for name, t in sorted(model.tensors.items()) if not name.startswith(ENCODER)}
@@ -151,7 +151,7 @@ def slim_copy(model: ModelFile) -> bytes:
     if model.bpp_range:
         metadata["bpp_range"] = f"{model.bpp_range[0]:.4f} {model.bpp_range[1]:.4f}"
     data = save_safetensors(tensors, metadata)
-    # Metadata come out in any order; the bytes of a file that is known by its hash must not depend on it.
+    # Metadata are serialised in any order; the bytes of a file known by its hash must not depend on it.
     size = int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)

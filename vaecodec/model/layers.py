@@ -1,4 +1,4 @@
-"""What a model is made of: one table of its layers, from which come the tensors of its file and what it costs."""
+"""The layers of a model in one table, which gives the tensors of its file and its cost."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from vaecodec.bitstream.spec import (
 from vaecodec.model.config import ModelConfig
 
 ENCODER = ("analysis.", "hyper_analysis.", "norm")
-"""How the names of tensors begin that decoding does without."""
+"""Prefixes of tensors that decoding does not need."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution. inputs: of a group; kernel: pixels a side; places: where it runs, for each pixel of the picture;
-    skipped: multiplications at each place that are never made, since the order of decoding knows their result to be of
-    no use; exact: whether it computes in integers."""
+    """A convolution. inputs: input channels per group; kernel: side in pixels; places: positions per pixel of the
+    picture; skipped: multiplications per position that the decoding order makes unnecessary; exact: whether it computes
+    in integers."""
 
     outputs: int
     inputs: int
@@ -40,12 +40,12 @@ class Layer:
 
     @property
     def macs(self) -> Fraction:
-        """Multiply-accumulates for each pixel of the picture."""
+        """Multiply-accumulates per pixel of the picture."""
         return (self.outputs * self.inputs * self.kernel**2 - self.skipped) * self.places
 
 
 def layers(config: ModelConfig) -> dict[str, Layer]:
-    """Every layer of a model by its name, which is that of its tensors and of its torch module."""
+    """Every layer of a model by name, which is also the name of its tensors and of its torch module."""
     c, m, h = config.channels, config.latents, config.hyper_channels
     eighth, sixteenth, quads, hyper = (Fraction(1, side**2) for side in (8, PATCH, 2 * PATCH, 4 * PATCH))
     table = {
@@ -88,7 +88,7 @@ def _exact_layers(config: ModelConfig, sixteenth: Fraction, quads: Fraction, hyp
     }
     for step in range(STEPS):
         net = f"prior.steps.{step}"
-        # At a position of a quad one group of channels is decoded, and those of earlier steps are known.
+        # At a position of a quad one channel group is decoded, and those of earlier steps are known.
         known, context = 2 * m * step // STEPS, 2 * m if step else 0
         table[f"{net}.head"] = Layer(k, h + context, 1, sixteenth, exact=True, skipped=k * (context - known))
         for i in range(config.context_blocks):
@@ -99,12 +99,12 @@ def _exact_layers(config: ModelConfig, sixteenth: Fraction, quads: Fraction, hyp
 
 
 def exact_layers(config: ModelConfig) -> dict[str, Layer]:
-    """Those that compute in integers."""
+    """The integer layers."""
     return {name: layer for name, layer in layers(config).items() if layer.exact}
 
 
 def kmac_per_pixel(config: ModelConfig) -> dict[str, float]:
-    """Multiply-accumulates in thousands for each pixel of what encoding and decoding run."""
+    """Thousands of multiply-accumulates per pixel of the nets that run in encoding and in decoding."""
     macs = {name: layer.macs for name, layer in layers(config).items()}
     decode = sum(count for name, count in macs.items() if not name.startswith(ENCODER))
     encode = sum(count for name, count in macs.items() if not name.startswith("synthesis."))
@@ -118,19 +118,20 @@ PARAMETER_UNITS = {
     "gain": OCTAVE,
     "hyper_gain": OCTAVE,
 }
-"""Parameters outside of layers that files hold as integers: how many of these make the unit of the trained ones."""
+"""Parameters outside of layers that files hold as integers: integers per unit of the trained parameter."""
 EXACT_BIAS_UNIT = BIAS_UNIT * LEVELS_PER_UNIT
-"""The same of the biases of integer layers."""
+"""The same for the biases of integer layers."""
 
 
 def output_units(config: ModelConfig) -> NDArray[np.float32]:
-    """Units of what the last layers of the context steps emit, means and then indices, in levels (2 * M,)."""
+    """Units of the outputs of the last layers of the context steps, means and then indices, in levels (2 * M,)."""
     units = (MEAN_UNIT / LEVELS_PER_UNIT, INDEX_PER_UNIT * INDEX_UNIT / LEVELS_PER_UNIT)
     return np.repeat(np.asarray(units, np.float32), config.latents)
 
 
 def expected_tensors(config: ModelConfig, slim: bool = False) -> dict[str, tuple[type, tuple[int, ...]]]:
-    """dtype and shape of every tensor of a model file but the packed tables; of a slim one, which can only decode."""
+    """dtype and shape of every tensor of a model file except the packed tables; slim: of a file that can only
+    decode."""
     a, m, h = config.anchors, config.latents, config.hyper_channels
     expected: dict[str, tuple[type, tuple[int, ...]]] = {}
     for name, layer in layers(config).items():

@@ -1,6 +1,6 @@
-"""Quality <-> rate: from the quality number to the integers and gains that every stage derives from it.
+"""Quality <-> rate: from the quality number to the integers and gains of every stage.
 
-Whatever the exact prior depends on is interpolated in integers between the rate anchors of the model.
+All inputs of the exact prior are interpolated in integers between the rate anchors of the model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def quality_units(quality: float) -> int:
 
 @dataclass(frozen=True)
 class RatePosition:
-    """A place between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS."""
+    """A position between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS."""
 
     anchor: int
     fraction: int
@@ -53,11 +53,11 @@ class RatePosition:
 
     @property
     def t(self) -> float:
-        """The position as a number, for the float transforms."""
+        """The position as a float, for the float transforms."""
         return self.anchor + self.fraction / (1 << FRACTION_BITS)
 
     def interpolate(self, table: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Integer rows of a table (A, ...) at this position, linearly, rounded down."""
+        """Integer rows of a table (A, ...) at this position, interpolated linearly and rounded down."""
         low, high = table[self.anchor].astype(np.int64), table[self.anchor + 1].astype(np.int64)
         return (low * ((1 << FRACTION_BITS) - self.fraction) + high * self.fraction) >> FRACTION_BITS
 

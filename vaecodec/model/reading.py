@@ -1,4 +1,4 @@
-"""Model files are as foreign as images: everything is checked before anything is believed."""
+"""Reading model files, which are as untrusted as images: everything is checked before it is used."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from vaecodec.system.storage import local_path
 
 FORMAT = "vaecodec-model-1"
 MAX_BYTES = 1 << 27
-"""Largest model file, twenty times the shipped ones."""
+"""Largest model file, in bytes: twenty times the shipped ones."""
 MAX_HEADER = 1 << 20
 MAX_WEIGHT, MAX_RATE = 256.0, 24.0
-"""Largest magnitude of a float weight, and of a power of two on a rate: of those that are trained, below 10 and 7.
-Larger ones make activations that float32 does not hold."""
+"""Largest magnitude of a float weight, and of a rate's exponent of two; trained ones are below 10 and 7. Larger ones
+lead to activations that overflow float32."""
 TABLES = ("tables.latent", "tables.hyper")
 
 
 @dataclass
 class RawModel:
-    """A model file that holds what it should. identity: SHA-256 of the full file that a slim one was made of."""
+    """The checked contents of a model file. identity: SHA-256 of the full file that a slim one was made from."""
 
     config: ModelConfig
     tensors: dict[str, NDArray[Any]]
@@ -50,7 +50,7 @@ class RawModel:
 
 
 def read_raw(path: str | Path) -> RawModel:
-    """Read and check a model file, by path or URL; raises ModelError that names it for whatever is wrong."""
+    """Read and check a model file, by path or URL; raises ModelError that names it for any fault."""
     try:
         _check_file(path)
         with Source(path, MAX_BYTES, str(path)) as source:
@@ -61,7 +61,7 @@ def read_raw(path: str | Path) -> RawModel:
         return _checked(header, data)
     except ModelError as error:
         raise ModelError(f"{path} is no model file that can be used: {error}") from error
-    except BaseException as error:  # safetensors is written in Rust, whose panics are no Exception
+    except BaseException as error:  # panics of safetensors, which is written in Rust, are not an Exception
         pass_on_stops(error)
         reason = "not enough memory" if isinstance(error, MemoryError) else str(error).splitlines()[:1]
         text = reason if isinstance(reason, str) else " ".join(reason) or type(error).__name__
@@ -69,7 +69,7 @@ def read_raw(path: str | Path) -> RawModel:
 
 
 def require_file(path: str | Path) -> None:
-    """Raises ModelError, as read_raw does, where there is no file; looks no further, and not at URLs."""
+    """Raises ModelError, as read_raw does, if the file is missing; checks nothing else, and no URLs."""
     try:
         _check_file(path)
     except ModelError as error:
@@ -77,7 +77,7 @@ def require_file(path: str | Path) -> None:
 
 
 def _check_file(path: str | Path) -> None:
-    """A pipe would be waited for, a device has no end."""
+    """Refuses pipes, which could block, and devices, which never end."""
     local = local_path(path)
     if local is None:
         return
@@ -120,7 +120,7 @@ def _checked(header: dict[str, Any], data: bytes) -> RawModel:
     if identity is not None and (len(identity) != 64 or set(identity) - set("0123456789abcdef")):
         raise ModelError("the identity that it claims is none")
     expected = expected_tensors(config, slim=identity is not None)
-    # By the header first: only what has the right size is worth reading.
+    # Sizes in the header first: only tensors of the right size are worth reading.
     for name, (_, shape) in expected.items():
         entry = header.get(name)
         if not isinstance(entry, dict) or entry.get("shape") != list(shape):
@@ -132,7 +132,7 @@ def _checked(header: dict[str, Any], data: bytes) -> RawModel:
     for name, tensor in tensors.items():
         if tensor.dtype == np.float16:
             limit = MAX_RATE if name.endswith("rate") else MAX_WEIGHT
-            # Without their signs, the bits of floats are in the order of the numbers: ten times as quick to compare.
+            # Without the sign, bits of floats are ordered like their values: comparing them is ten times as fast.
             largest = np.uint16((tensor.view(np.uint16) & 0x7FFF).max(initial=0)).view(np.float16)
             if not np.isfinite(largest):
                 raise ModelError(f"tensor {name} is not finite")
@@ -174,7 +174,7 @@ def _check_bounds(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> None
 
 
 def bound_ratios(config: ModelConfig, tensors: dict[str, NDArray[Any]]) -> dict[str, float]:
-    """The largest partial sum that each integer layer can have, whatever its inputs, over EXACT_BOUND."""
+    """The largest possible partial sum of each integer layer, for any input, over EXACT_BOUND."""
     ratios = {}
     for name in exact_layers(config):
         weight = tensors[f"{name}.weight"]

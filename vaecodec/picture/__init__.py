@@ -1,6 +1,7 @@
-"""Images as people have them <-> Picture: upright 8-bit RGB, alpha, and the metadata that goes with them.
+"""User images <-> Picture: upright 8-bit RGB, alpha and metadata.
 
-The names are those of users; each is loaded when it is first used, since what reads no pixels needs no Pillow.
+The names below are public to the package. Each is imported on first use, since code that reads no pixels needs no
+Pillow.
 """
 
 from __future__ import annotations

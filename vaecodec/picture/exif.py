@@ -1,4 +1,4 @@
-"""How a picture is turned, by its EXIF, and what becomes of that when the picture changes."""
+"""The orientation of a picture in its EXIF, and EXIF for a resized picture."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture of each orientation upright."""
+"""The Pillow transposes that turn a picture of each orientation upright."""
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Which orientation (1 to 8) an image has, by its EXIF or, for TIFF, its own tag."""
+    """Orientation (1 to 8) of an image, from its EXIF or, for TIFF, its own tag."""
     exif = image.info.get("exif")
     if isinstance(exif, bytes) and (found := ExifBlock(exif).orientation) != 1:
         return found
     try:
         found = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # Pillow raises anything for odd fields
+    except Exception:  # Pillow raises anything for malformed fields
         return 1
     return found if found in TURNS else 1
 
 
 def resized(exif: bytes, width: int, height: int) -> bytes:
-    """An EXIF block for a picture that has other sides now."""
+    """An EXIF block for a picture with new dimensions."""
     block = ExifBlock(exif)
     block.set_size(width, height)
     return bytes(block.data)

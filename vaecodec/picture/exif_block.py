@@ -1,7 +1,7 @@
-"""EXIF blocks as bytes: the few fields that turning or cropping a picture makes wrong are set in their places.
+"""EXIF blocks as bytes: in-place edits of the few fields that turning or resizing a picture invalidates.
 
-All else stays as it is, byte for byte, whatever other programs make of it: rewriting a block would move the notes of
-camera makers, and fails at the first odd field.
+Everything else stays byte for byte. Rewriting a block would move the maker notes of cameras, and fail at the first
+malformed field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ENTRIES = 1000
 
 @dataclass(frozen=True)
 class _Entry:
-    """A number in a directory: where it stands, and how."""
+    """A number in a directory: its position and its encoding."""
 
     at: int
     format: str
@@ -44,7 +44,7 @@ class ExifBlock:
             return None
 
     def _directory(self, offset: int | None) -> tuple[dict[int, _Entry], int | None]:
-        """The single whole numbers of a directory, and where the offset of the next one stands."""
+        """The single integers of a directory, and the position of the offset of the next one."""
         start = self._base + offset if offset else -1
         count = self._number(start, "H")
         entries: dict[int, _Entry] = {}
@@ -60,24 +60,23 @@ class ExifBlock:
 
     @property
     def orientation(self) -> int:
-        """1 to 8; 1 where nothing sensible is said."""
+        """1 to 8; 1 if missing or invalid."""
         entry = self._main.get(ORIENTATION)
         return entry.value if entry and 1 <= entry.value <= 8 else 1
 
     @property
     def has_place(self) -> bool:
-        """Whether there is a directory for where the picture was taken."""
+        """Whether the block has a GPS directory."""
         return GPS_IFD in self._main
 
     def set_orientation(self, orientation: int) -> bool:
-        """False where the block has no place for it."""
+        """Sets the orientation; False if the block has no field for it."""
         entry = self._main.get(ORIENTATION)
         self._set(entry, orientation)
         return entry is not None
 
     def set_size(self, width: int, height: int) -> None:
-        """The picture has other sides now: they are set where the block names them, and its thumbnail, which shows it
-        as it was, is taken out."""
+        """Updates the dimensions where the block names them, and removes the thumbnail, which shows the old picture."""
         self._set(self._exif.get(WIDTH), width)
         self._set(self._exif.get(HEIGHT), height)
         offset = self._number(self._next, "I") if self._next else None
@@ -88,7 +87,7 @@ class ExifBlock:
         if place and size:
             start = self._base + place.value
             end = min(start + size.value, len(self.data))
-            self.data[start:end] = bytes(max(end - start, 0))  # zeros deflate to nothing
+            self.data[start:end] = bytes(max(end - start, 0))  # zeros deflate to almost nothing
         struct.pack_into(f"{self._order}I", self.data, self._next, 0)
 
     def _set(self, entry: _Entry | None, value: int) -> None:

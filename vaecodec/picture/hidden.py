@@ -1,4 +1,4 @@
-"""Colours under full transparency: nobody sees them, yet they cost bytes, and quality where the picture is seen."""
+"""Colours under full transparency: invisible, yet they cost bytes, and quality in the visible parts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 NEUTRAL = 128
-"""Level of a picture of which nothing is seen."""
+"""Level of a picture without visible pixels."""
 
 
 def fill_hidden(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """rgb (H, W, 3) with smooth colours where alpha (H, W) is 0, continued from the seen pixels; itself if none is.
+    """rgb (H, W, 3) with smooth colours where alpha (H, W) is 0, extrapolated from the visible pixels; rgb itself if
+    alpha is never 0.
 
-    Push-pull (Gortler et al. 1996): means of the seen pixels in ever larger squares fill what smaller ones leave open.
+    Push-pull (Gortler et al. 1996): means of the visible pixels in ever larger squares fill the gaps that smaller ones
+    leave.
     """
     if alpha is None or alpha.all():
         return rgb
@@ -25,12 +27,12 @@ def fill_hidden(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDAr
 
 
 def flatten_hidden(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """rgb with black where alpha is 0: what lossless coders spend least on."""
+    """rgb with black where alpha is 0, which lossless coders compress best."""
     return rgb if alpha is None or alpha.all() else rgb * (alpha > 0)[:, :, None]
 
 
 def _filled(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """sums (H, W, 3) of the seen colours and how many there are (H, W): a colour for every square."""
+    """A colour for every square, from sums (H, W, 3) of visible colours and their counts (H, W)."""
     height, width = weights.shape
     known = weights > 0
     means = np.divide(sums, weights[:, :, None], out=np.zeros_like(sums), where=known[:, :, None])
@@ -38,7 +40,7 @@ def _filled(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[
     if known.all():
         return colours
     coarse = Image.fromarray(_filled(_quartered(sums), _quartered(weights[:, :, None])[:, :, 0]))
-    # Squares of odd sides end beyond the picture: the box says which part of the coarse one it covers.
+    # At odd sides the squares extend beyond the picture: the box is the part of the coarse image to use.
     between = coarse.resize((width, height), Image.Resampling.BILINEAR, (0, 0, width / 2, height / 2))
     return np.where(known[:, :, None], colours, np.asarray(between))
 

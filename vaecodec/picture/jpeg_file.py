@@ -1,7 +1,6 @@
-"""JPEG files as segments (ITU-T T.81): what FORMAT.md allows of them, and originals brought to that form.
+"""JPEG files as segments (ITU-T T.81): the subset that FORMAT.md allows, and originals reduced to it.
 
-Nothing here decodes or changes coefficients: a JPEG is cut into its segments, and those that matter are put together
-again.
+Nothing here decodes or changes coefficients: a JPEG is split into its segments, and the relevant ones are joined again.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 BASELINE, PROGRESSIVE = 0xC0, 0xC2
 APP0, APP1, APP2, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 MAX_SCANS = 16
-"""A progressive JPEG refines all blocks in every scan: more of them than this are an attack on the decoder's time."""
+"""Most scans of a progressive JPEG. Every scan refines all blocks, so more are an attack on the decoder's time."""
 JFIF = b"JFIF\0\1\1\0\0\1\0\1\0\0"
-"""Version 1.1, no unit of resolution, no thumbnail."""
+"""A header of version 1.1, without a unit of resolution or a thumbnail."""
 RESTARTS = re.compile(rb"\xff[\xd0-\xd7]")
 MARKER = re.compile(rb"\xff[^\x00\xff]")
 SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
-"""Within a scan a byte 255 stands before a 0 or a restart marker only."""
+"""In a scan, a byte of 255 precedes only a 0 or a restart marker."""
 
 
 class JpegError(ValueError):
-    """Not a JPEG of the kind that is asked for."""
+    """The data is not a JPEG of the required kind."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A marker with its payload; of a start of scan, the coded data after it too."""
+    """A marker with its payload; a start of scan includes the coded data after it."""
 
     marker: int
     payload: bytes = b""
@@ -44,7 +43,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a start of frame says. components: (identifier, sampling factors, quantisation table)."""
+    """The fields of a start of frame. components: (identifier, sampling factors, quantisation table)."""
 
     progressive: bool
     width: int
@@ -66,7 +65,7 @@ class Frame:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """From SOI to the first EOI; what stands between segments is skipped, as libjpeg does. Raises JpegError."""
+    """Segments from SOI to the first EOI; bytes between segments are skipped, as libjpeg does. Raises JpegError."""
     if data[:2] != b"\xff\xd8":
         raise JpegError("no JPEG")
     yield Segment(SOI)
@@ -100,7 +99,7 @@ class PlainJpeg:
     frame: Frame
     scans: tuple[bytes, ...]
     basic: bool
-    """Whether version 2 allows it, too: baseline, one scan, no restarts."""
+    """Whether version 2 allows it as well: baseline, one scan, no restarts."""
 
     @classmethod
     def parse(cls, data: bytes) -> PlainJpeg:
@@ -139,8 +138,8 @@ class PlainJpeg:
         return cls(data, frame, tuple(part.scan for part in scans), basic)
 
     def with_surplus(self, surplus: bytes) -> bytes:
-        """The file with these bytes more at the end of each stretch of coded data. They are skipped where that is
-        whole; where it ends too early they are decoded, and show."""
+        """The file with these bytes added at the end of each stretch of coded data. A decoder skips them after complete
+        data; after truncated data it decodes them, which shows in the pixels."""
         parts = []
         for part in segments(self.data):
             if part.marker == SOS:
@@ -168,8 +167,8 @@ def _tables(segment: Segment) -> list[int]:
 
 
 def plain_jpeg(data: bytes) -> PlainJpeg | None:
-    """A JPEG as people have it, with the same coefficients but without comments, metadata, thumbnails and what follows
-    its end; None where it is of a kind that FORMAT.md does not allow (other colours, coding or depth)."""
+    """A user's JPEG with the same coefficients, but without comments, metadata, thumbnails and trailing data. None if
+    FORMAT.md does not allow its kind (other colours, coding or depth)."""
     try:
         return PlainJpeg.parse(b"".join(part.data for part in _plain(list(segments(data)))))
     except (JpegError, IndexError):
@@ -184,7 +183,7 @@ def _plain(parts: list[Segment]) -> Iterator[Segment]:
         raise JpegError("no frame")
     names = [identifier for identifier, _, _ in Frame.of(frames[0]).components]
     if len(names) == 3 and jfif is None and (adobe[11:12] != b"\1" if adobe else names == [*b"RGB"]):
-        raise JpegError("colours that are not Y'CbCr")  # as libjpeg decides
+        raise JpegError("colours that are not Y'CbCr")  # libjpeg decides the same way
     numbers = {name: number for number, name in enumerate(names, 1)}
     if len(numbers) < len(names):
         raise JpegError("a component twice")
@@ -204,7 +203,7 @@ def _plain(parts: list[Segment]) -> Iterator[Segment]:
 
 
 def density(data: bytes) -> tuple[float, float] | None:
-    """Dots an inch that the JFIF header of a plain JPEG names."""
+    """Dots per inch in the JFIF header of a plain JPEG."""
     unit, across, down = data[13], int.from_bytes(data[14:16], "big"), int.from_bytes(data[16:18], "big")
     factor = {1: 1.0, 2: 2.54}.get(unit)
     return (across * factor, down * factor) if factor else None
@@ -215,7 +214,7 @@ MAX_PAYLOAD = 65533
 
 
 def with_metadata(data: bytes, exif: bytes | None, icc: bytes | None, xmp: bytes | None) -> tuple[bytes, list[str]]:
-    """A plain JPEG with blocks of metadata put in after its header, and the names of those that do not fit."""
+    """A plain JPEG with metadata blocks inserted after its header, and the names of blocks that do not fit."""
     blocks, lost = [], []
     for name, marker, payload in (
         ("exif", APP1, exif and (exif if exif[:6] == b"Exif\0\0" else b"Exif\0\0" + exif)),

@@ -15,19 +15,20 @@ EXIF_TAGS = {
     *(ExifTags.Base[name] for name in ("ImageDescription", "Make", "Model", "XResolution", "YResolution")),
     *(ExifTags.Base[name] for name in ("ResolutionUnit", "Software", "DateTime", "Artist", "Copyright")),
 }
-"""Tags of the first directory that are kept of files which mix EXIF with the layout of their samples. The orientation
+"""Tags of the first directory that are kept from files that mix EXIF with the layout of their samples. The orientation
 is not among them: it is applied."""
 XMP_ORIENTATION = re.compile(rb"""tiff:Orientation=["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>""")
 EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
 SCREEN_DPI = 72
-"""What viewers assume where nothing is said, and cameras and editors write where they mean nothing: not kept alone."""
+"""The resolution that viewers assume by default, and that cameras and editors write without meaning it; not kept
+alone."""
 
 
 @dataclass
 class Metadata:
-    """Blocks of an upright image as bytes, where there are any, and notes on what could not be kept."""
+    """Metadata blocks of an upright image as bytes or None, and notes on what could not be kept."""
 
     exif: bytes | None
     icc: bytes | None
@@ -36,11 +37,11 @@ class Metadata:
 
 
 def metadata_of(image: Image.Image, orientation: int) -> Metadata:
-    """What goes with the pixels once they are turned upright from `orientation`."""
+    """The metadata of an image, adapted to pixels turned upright from `orientation`."""
     notes: list[str] = []
     try:
         exif = exif_of(image)
-    except Exception:  # Pillow raises anything for odd fields
+    except Exception:  # Pillow raises anything for malformed fields
         exif = None
         notes.append("EXIF that cannot be read is left out")
     icc, xmp = image.info.get("icc_profile"), xmp_of(image)
@@ -52,7 +53,7 @@ def metadata_of(image: Image.Image, orientation: int) -> Metadata:
 
 
 def _upright(exif: bytes | None, image: Image.Image, orientation: int) -> bytes | None:
-    """The block after a turn from `orientation`; `image` still lies as it was stored."""
+    """The block after a turn from `orientation`; `image` still has its stored orientation."""
     if exif is None:
         return None
     block = ExifBlock(exif)
@@ -63,8 +64,7 @@ def _upright(exif: bytes | None, image: Image.Image, orientation: int) -> bytes 
 
 
 def with_resolution(exif: bytes | None, dpi: Any) -> bytes | None:
-    """An EXIF block that names a resolution, too, unless it does so already, or has notes of a camera's maker, which
-    might not survive."""
+    """An EXIF block with a resolution added, unless it has one already, or has maker notes, which might not survive."""
     alone = resolution(dpi)
     if exif is None or alone is None:
         return exif or alone
@@ -77,15 +77,16 @@ def with_resolution(exif: bytes | None, dpi: Any) -> bytes | None:
         for tag, value in added.items():
             fields[tag] = value
         return fields.tobytes()
-    except Exception:  # Pillow raises anything for odd fields
+    except Exception:  # Pillow raises anything for malformed fields
         return exif
 
 
 def resolution(dpi: Any) -> bytes | None:
-    """An EXIF block that says no more than this (horizontal and vertical dots an inch); None where that is nothing."""
+    """An EXIF block that holds only this resolution (horizontal and vertical dots per inch); None if it says
+    nothing."""
     try:
         across, down = (float(value) for value in dpi)
-        if not (1 < across <= 100_000 and 1 < down <= 100_000):  # 1 is what Pillow says of TIFFs without any
+        if not (1 < across <= 100_000 and 1 < down <= 100_000):  # Pillow reports 1 for TIFFs without a resolution
             return None
     except (TypeError, ValueError):
         return None
@@ -98,23 +99,23 @@ def resolution(dpi: Any) -> bytes | None:
 
 
 def dpi_of(exif: bytes) -> tuple[float, float] | None:
-    """Dots an inch that an EXIF block names."""
+    """Dots per inch in an EXIF block."""
     try:
         found = Image.Exif()
         found.load(exif)
         per_inch = {2: 1.0, 3: 2.54}[found.get(ExifTags.Base.ResolutionUnit, 2)]
         across, down = (float(found[tag]) * per_inch for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
-    except Exception:  # Pillow raises anything for odd fields
+    except Exception:  # Pillow raises anything for malformed fields
         return None
     return (across, down) if 1 <= across <= 100_000 and 1 <= down <= 100_000 else None
 
 
 def exif_of(image: Image.Image, tags: Collection[int] = EXIF_TAGS) -> bytes | None:
-    """The EXIF of an image; of one that does not have it whole, `tags` of the first directory and the others."""
+    """The EXIF of an image; without a whole block, `tags` of the first directory and all other directories."""
     exif = image.info.get("exif")
     if isinstance(exif, bytes):
         return exif
-    # TIFF, and PNG as ImageMagick writes it, have the tags elsewhere: kept are those that speak of the picture.
+    # TIFF, and PNG as ImageMagick writes it, store the tags elsewhere: keep those that describe the picture.
     found, kept = image.getexif(), Image.Exif()
     for tag in found.keys() & tags:
         kept[tag] = found[tag]

@@ -1,4 +1,4 @@
-"""Samples of every mode of Pillow -> 8-bit gray or RGB, with alpha where the image has any."""
+"""Samples of every mode of Pillow -> 8-bit gray or RGB, with alpha if the image has any."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaecodec.picture.picture import SIXTEEN_BITS
 PHOTOMETRIC, PLANES, SAMPLE_FORMAT, BITS = 262, 284, 339, 258
 """Tags of TIFF."""
 GRAY_STEP = {"L;2": 85, "L;4": 17}
-"""By how much Pillow multiplies gray samples of few bits, but not the one that is transparent."""
+"""Factor that Pillow applies to gray samples of few bits, but not to the transparent level."""
 
 
 @dataclass
@@ -30,19 +30,19 @@ class Samples:
 
 
 def eight_bit(samples: NDArray[Any], largest: int = 65535) -> NDArray[np.uint8]:
-    """Samples from 0 to `largest` to the nearest 8-bit ones."""
+    """Samples from 0 to `largest`, scaled and rounded to 8 bits."""
     return ((samples.astype(np.uint32) * 255 + largest // 2) // largest).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What an image says of its file before it is loaded, and not afterwards."""
+    """Facts about the file that an image has only before it is loaded."""
 
     raw_mode: str
     """How Pillow's decoder reads the samples, such as "RGB;16B"."""
     sixteen_bit: bool
     low_bytes: NDArray[np.uint8] | None
-    """(H, W, 3): the lower halves of 16-bit samples whose transparent colour has 16 bits, too."""
+    """(H, W, 3): the low bytes of 16-bit samples if the transparent colour has 16 bits as well."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Stored:
@@ -57,7 +57,8 @@ class Stored:
 
 
 def _low_bytes(image: Any) -> NDArray[np.uint8] | None:
-    """Pillow keeps the upper half of a 16-bit sample; read as if the other end came first, it keeps the lower."""
+    """The low bytes of 16-bit samples. Pillow keeps the high byte; read in the opposite byte order, it keeps the low
+    one."""
     file = image.fp
     at = file.tell()
     try:
@@ -99,7 +100,7 @@ def _gray(image: Image.Image, stored: Stored, profile_fits: bool) -> Samples:
         if deep.max(initial=0) > 65535 or deep.min(initial=0) < 0:
             raise ImageError(f"images with samples of mode {image.mode} beyond 16 bits are not supported")
         gray, notes = eight_bit(deep, 4095 if stored.raw_mode == "I;12" else 65535), [SIXTEEN_BITS]
-        if _tag(image, PHOTOMETRIC) == 0:  # white is zero; Pillow inverts samples of up to 8 bits alone
+        if _tag(image, PHOTOMETRIC) == 0:  # white is zero; Pillow inverts only samples of up to 8 bits
             gray = np.invert(gray)
     else:
         gray = deep
@@ -114,7 +115,7 @@ def _gray(image: Image.Image, stored: Stored, profile_fits: bool) -> Samples:
 
 
 def _opaque(rgb: NDArray[np.uint8], level: tuple[int, ...], stored: Stored) -> NDArray[np.uint8]:
-    """255 where rgb (H, W, 3) is not of the colour that is transparent, which a PNG gives in 16 bits."""
+    """Alpha (H, W): 0 where rgb (H, W, 3) has the transparent colour, which a PNG gives in 16 bits, else 255."""
     if stored.sixteen_bit or max(level) > 255:
         same = rgb == np.array(level) >> 8
         if stored.low_bytes is not None:
@@ -125,14 +126,14 @@ def _opaque(rgb: NDArray[np.uint8], level: tuple[int, ...], stored: Stored) -> N
 
 
 def _tag(image: Image.Image, number: int) -> Any:
-    """The value of a TIFF tag, or its first; None for other formats."""
+    """The value of a TIFF tag, or its first value; None for other formats."""
     tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
     value = tags.get(number) if tags is not None else None
     return value[0] if isinstance(value, tuple) and value else value
 
 
 def _check_tiff(image: Image.Image) -> None:
-    """Refuse what Pillow reads as something else."""
+    """Refuse TIFFs that Pillow misreads."""
     if image.format != "TIFF":
         return
     if _tag(image, PLANES) == 2 and (_tag(image, BITS) or 8) > 8:
@@ -142,13 +143,13 @@ def _check_tiff(image: Image.Image) -> None:
 
 
 def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """Through the embedded profile to sRGB where there is one, else Pillow's plain formula."""
+    """To sRGB through the embedded profile, or by Pillow's plain formula without one."""
     if icc:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
             converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             if converted is not None:
                 return converted
-        except Exception:  # a profile is as foreign as the image
+        except Exception:  # a profile is untrusted like the image
             pass
     return image.convert("RGB")

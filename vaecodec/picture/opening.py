@@ -1,4 +1,4 @@
-"""Pillow under our own limit of pixels: what an application sets for the whole process neither helps nor hinders."""
+"""Pillow under our own pixel limit: the application's process-wide limit does not matter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _pillows_check = Image._decompression_bomb_check
 
 @contextmanager
 def pixel_limit(limit: int) -> Iterator[None]:
-    """Within the context, and in this thread alone, Pillow refuses images of more than `limit` pixels
-    (Image.DecompressionBombError) in place of those that Image.MAX_IMAGE_PIXELS forbids, and warns of none."""
+    """In this context and thread, Pillow refuses images of more than `limit` pixels (Image.DecompressionBombError),
+    instead of applying Image.MAX_IMAGE_PIXELS, and issues no warning."""
     token = _limit.set(limit)
     try:
         yield
@@ -32,6 +32,6 @@ def _check(size: tuple[int, int], *arguments: Any, **options: Any) -> None:
         raise Image.DecompressionBombError(f"{size[0]}x{size[1]} pixels are more than the limit of {limit}")
 
 
-# Image.open and the plugins ask this function, by this name, wherever a file says how large it is. Changing
-# MAX_IMAGE_PIXELS or the filters of warnings for a while would change them for all threads.
+# Image.open and the plugins call this function by name wherever a file states its size. Changing MAX_IMAGE_PIXELS or
+# the warning filters temporarily would affect all threads.
 Image._decompression_bomb_check = _check

@@ -1,4 +1,4 @@
-"""How the JPEG was made that an image was read from."""
+"""The parameters of the JPEG that an image was read from."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from PIL import Image, JpegImagePlugin
 from vaecodec.picture.jpeg_file import PlainJpeg, plain_jpeg
 
 SAMPLINGS = (2, 1, 0)
-"""Chroma at a quarter, half or all of the pixels, as Pillow numbers them."""
+"""Chroma at a quarter, half or all of the pixels, as Pillow numbers the modes."""
 
 Tables = list[list[int]]
-"""Quantisation tables in Pillow's order: luma and, unless gray, chroma; rows of an 8x8 block one after another."""
+"""Quantisation tables in Pillow's order: luma and, unless gray, chroma; each an 8x8 block row by row."""
 
 
 @dataclass(frozen=True)
 class JpegOrigin:
-    """How the JPEG that an image was read from was made: tables and chroma sampling (one of SAMPLINGS); the file itself
-    where there is one of a kind that can be kept, and in which orientation (1 to 8, as EXIF counts) it lies."""
+    """The JPEG that an image was read from: tables, chroma sampling (one of SAMPLINGS), the file itself if it is of a
+    kind that can be kept, and its orientation (1 to 8, as in EXIF)."""
 
     tables: Tables
     samplings: tuple[int, ...] = SAMPLINGS
@@ -27,7 +27,7 @@ class JpegOrigin:
 
 
 def origin_of(image: Image.Image, orientation: int = 1) -> JpegOrigin | None:
-    """That of an image just opened and not yet loaded; None if it is no 8-bit JPEG of the usual kind."""
+    """The origin of an image that is opened but not loaded; None if it is not an ordinary 8-bit JPEG."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode not in ("L", "RGB"):
         return None
     file = plain_jpeg(_file_of(image))
@@ -36,12 +36,12 @@ def origin_of(image: Image.Image, orientation: int = 1) -> JpegOrigin | None:
     usual = sampling in SAMPLINGS and 1 <= len(tables) <= 2 and max(map(max, tables)) < 256
     if not usual and file is None:
         return None
-    # Without usual tables, or turned, nothing but the file itself will do.
+    # With unusual tables, or turned, only the file itself can be kept.
     return JpegOrigin(tables, (sampling,) if usual and orientation == 1 else (), file, orientation)
 
 
 def _file_of(image: JpegImagePlugin.JpegImageFile) -> bytes:
-    """The bytes of the file behind an image that is not loaded yet; none if they are out of reach."""
+    """The bytes of the file behind an image that is not loaded yet; empty if they are not accessible."""
     file = image.fp
     if file is None or not image.tile:
         return b""

@@ -1,4 +1,4 @@
-"""Picture: upright 8-bit RGB with alpha and metadata, what the codec codes."""
+"""Picture: upright 8-bit RGB with alpha and metadata, the input and output of the codec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vaecodec.errors import ImageError
 from vaecodec.picture.origin import JpegOrigin
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
-"""What counts as an image file in a folder."""
+"""Suffixes of image files in a folder."""
 SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 
 
@@ -20,8 +20,8 @@ SIXTEEN_BITS = "16-bit samples reduced to 8 bits"
 class Picture:
     """rgb (H, W, 3) uint8; alpha (H, W) uint8 or None; `gray`: all channels are equal and shown as one.
 
-    exif, icc, xmp: raw metadata or None; notes: what had to be converted, one line each; origin: how the JPEG was made
-    that it was read from, if it was.
+    exif, icc, xmp: raw metadata or None; notes: conversions, one line each; origin: the JPEG that it was read from, if
+    any.
     """
 
     rgb: NDArray[np.uint8]
@@ -33,9 +33,9 @@ class Picture:
     notes: list[str] = field(default_factory=list)
     origin: JpegOrigin | None = None
     jpeg: bytes | None = None
-    """The plain JPEG that a decoded picture was kept as, whole."""
+    """The complete plain JPEG in which a decoded picture was kept."""
     jpeg_orientation: int = 1
-    """The orientation, as EXIF counts, in which it lies."""
+    """The orientation in which that JPEG is stored, as EXIF counts."""
 
     @property
     def height(self) -> int:

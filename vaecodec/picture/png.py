@@ -1,4 +1,4 @@
-"""What Pillow does not say of a PNG, or refuses it for: colours without a profile, and long texts."""
+"""PNG chunks that Pillow ignores or refuses: colours without a profile, and long texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 XMP = b"XML:com.adobe.xmp\0"
 MAX_BLOCK = 1 << 24
-"""Longest XMP packet and ICC profile that is inflated, in bytes."""
+"""Largest inflated XMP packet or ICC profile, in bytes."""
 SRGB_GAMMA, SRGB_PRIMARIES = 45455, (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 """gAMA and cHRM as programs write them for sRGB."""
 MAX_CHUNKS = 10_000
@@ -25,7 +25,7 @@ def is_png(file: BinaryIO) -> bool:
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, offset of the payload and its size, of all chunks that are whole."""
+    """Kind, payload offset and size of every complete chunk."""
     at = len(SIGNATURE)
     for _ in range(MAX_CHUNKS):
         file.seek(at)
@@ -38,7 +38,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def colour_notes(file: BinaryIO) -> list[str]:
-    """What the chunks before the pixels say of colours that a decoder of sRGB will show otherwise."""
+    """Notes on colour chunks before the pixels that differ from sRGB, which a decoder will show."""
     found: dict[bytes, bytes] = {}
     for kind, at, size in _chunks(file):
         if kind == b"IDAT":
@@ -68,8 +68,8 @@ def colour_notes(file: BinaryIO) -> list[str]:
 
 
 def without_texts(file: BinaryIO) -> tuple[bytes, bytes | None]:
-    """The file without texts, but XMP, and without its ICC profile, which is returned beside it: Pillow refuses an
-    image for texts and profiles beyond 1 MB."""
+    """The file without its texts except XMP, and its ICC profile separately: Pillow refuses an image with texts or
+    profiles beyond 1 MB."""
     out, profile = [SIGNATURE], None
     for kind, at, size in _chunks(file):
         file.seek(at)

@@ -1,4 +1,4 @@
-"""Images as people have them -> Picture."""
+"""User images -> Picture."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from vaecodec.types import ImageLike
 
 SLACK = 0.5
-"""How far samples of a float tensor may lie outside [0, 1], as the outputs of nets do, and are clipped."""
+"""How far samples of a float tensor may exceed [0, 1], as outputs of nets do, before clipping."""
 
 
 def to_picture(image: ImageLike | Source, max_pixels: int = MAX_PIXELS) -> Picture:
-    """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1],
-    or an image file, as Source takes it -> Picture. Raises ImageError for anything else."""
+    """A PIL image, numpy array (H, W[, 1-4]) uint8 or uint16, torch tensor ([1-4,] H, W) uint8 or float in [0, 1], or
+    an image file accepted by Source -> Picture. Raises ImageError for anything else."""
     if isinstance(image, Image.Image):
         with _image_errors("the image"), pixel_limit(max_pixels):
             return _from_pil(image, max_pixels)
@@ -66,7 +66,7 @@ def _from_file(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         try:
             picture = _opened(file, max_pixels)
         except ValueError:
-            # Texts and profiles of more than 1 MB are an error for Pillow; all else fails again.
+            # Pillow refuses texts and profiles of more than 1 MB; any other failure repeats.
             stripped, profile = without_texts(file)
             picture = _opened(io.BytesIO(stripped), max_pixels, profile)
         picture.notes += notes
@@ -83,7 +83,7 @@ def _opened(file: BinaryIO, max_pixels: int, profile: bytes | None = None) -> Pi
 
 @contextmanager
 def _image_errors(name: str) -> Iterator[None]:
-    """Whatever is raised for images that cannot be read or loaded, as an ImageError that names them."""
+    """Turns every error of reading or loading an image into an ImageError that names the image."""
     try:
         yield
     except VaecodecError:
@@ -96,7 +96,7 @@ def _image_errors(name: str) -> Iterator[None]:
         raise ImageError(f"{name} has too many pixels: {error}") from error
     except OSError as error:
         raise ImageError(f"cannot read {name}: {error.strerror or error}".splitlines()[0]) from error
-    except Exception as error:  # plugins of Pillow raise anything
+    except Exception as error:  # Pillow plugins raise anything
         reason = str(error) or type(error).__name__
         raise ImageError(f"{name} is a damaged image: {reason}".splitlines()[0]) from error
 
@@ -108,7 +108,7 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4:
         raise ImageError(f"an array must have shape (H, W) or (H, W, 1-4), not {array.shape}")
     check_pixels(array.shape[1], array.shape[0], max_pixels)
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # in either order of the bytes
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:  # in either byte order
         array = eight_bit(array)
         notes.append(SIXTEEN_BITS)
     if array.dtype != np.uint8:
@@ -144,7 +144,7 @@ def _from_pil(image: Image.Image, max_pixels: int) -> Picture:
     stored, origin = Stored.of(image), origin_of(image, orientation_of(image))
     image.load()
     check_pixels(*image.size, max_pixels)  # icons choose their size only now
-    orientation = orientation_of(image)  # of TIFF, which Pillow turns itself, there is none left
+    orientation = orientation_of(image)  # TIFF has none left: Pillow has turned it
     metadata = metadata_of(image, orientation)
     samples = to_eight_bit(image, stored, metadata.icc)
     picture = _from_array(np.asarray(_turned(samples.array, orientation)), max_pixels)
@@ -164,8 +164,8 @@ def _turned(array: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def _frames(image: Image.Image) -> int:
-    """How many frames or pages there are: asked last, since Pillow may have to walk through them, and later ones may
-    be damaged."""
+    """Number of frames or pages. Counted last, since Pillow may have to walk through them, and later ones may be
+    damaged."""
     try:
         return getattr(image, "n_frames", 1)
     except Exception:

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     import torch
 
 METADATA = ("exif", "icc_profile", "xmp")
-"""Names of Pillow for blocks of metadata."""
+"""Pillow's names for metadata blocks."""
 WITH_DPI = ("PNG", "JPEG", "TIFF", "BMP")
-"""Formats that have a resolution of their own beside that in EXIF."""
+"""Formats with a resolution field of their own besides EXIF."""
 XMP_TAG = 700
 UNLIMITED = 1 << 62
 
 
 def _shown(picture: Picture) -> NDArray[np.uint8]:
-    """(H, W, 3), or (H, W) for gray: the synthesis knows nothing of gray, its three channels differ a little."""
+    """(H, W, 3), or (H, W) for gray: the synthesis always has three channels, which differ slightly for gray
+    pictures."""
     return ((picture.rgb.sum(2, dtype=np.uint16) + 1) // 3).astype(np.uint8) if picture.gray else picture.rgb
 
 
@@ -48,7 +49,7 @@ def to_tensor(picture: Picture) -> torch.Tensor:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """L, LA, RGB or RGBA image; `info` holds exif, icc_profile, xmp and dpi where there are any."""
+    """L, LA, RGB or RGBA image; `info` holds exif, icc_profile, xmp and dpi if present."""
     image = Image.fromarray(_shown(picture))
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
@@ -62,9 +63,9 @@ def to_pil(picture: Picture) -> Image.Image:
 
 @dataclass(frozen=True)
 class Saving:
-    """How an image is written. quality: from 1 to 100, of formats that lose something (None: 95); lossless: of WebP and
-    JPEG XL, without loss; png_level: effort of PNG, from 0 to 9. Level 6, the default of others, takes three times as
-    long as level 1 and saves 7 % of the bytes."""
+    """How to write an image. quality: 1 to 100, for lossy formats (None: 95); lossless: for WebP and JPEG XL;
+    png_level: effort of PNG, 0 to 9. Level 6, the usual default, takes three times as long as level 1 and saves 7 % of
+    the bytes."""
 
     quality: int | None = None
     lossless: bool = False
@@ -72,14 +73,14 @@ class Saving:
 
 
 WITH_QUALITY = ("JPEG", "WEBP", "AVIF", "HEIF", "JXL")
-"""Formats that lose something, and take a quality."""
+"""Lossy formats, which take a quality."""
 WITHOUT_LOSS = ("WEBP", "JXL")
-"""Formats that are written without loss if that is asked for; Pillow writes AVIF at quality 100 with errors up to 3."""
+"""Formats with a lossless mode. AVIF is not among them: Pillow writes it at quality 100 with errors of up to 3."""
 
 
 def save_picture(picture: Picture, suffix: str, how: Saving | None = None) -> tuple[bytes, list[str]]:
-    """File bytes of a decoded picture in the format of `suffix`, and notes, as from save_image. What was kept as a JPEG
-    becomes that JPEG again, with its coefficients, where a JPEG is asked for and no quality."""
+    """File bytes of a decoded picture in the format of `suffix`, and notes, as from save_image. A kept JPEG is restored
+    with its coefficients if the output is a JPEG and no quality is given."""
     Image.preinit()
     how = how or Saving()
     if (
@@ -96,10 +97,10 @@ def save_picture(picture: Picture, suffix: str, how: Saving | None = None) -> tu
 
 
 def _laid(exif: bytes | None, picture: Picture) -> bytes | None:
-    """EXIF for the JPEG of a picture as it lies; None if there is none, or it cannot say how that is."""
+    """EXIF for the kept JPEG in its stored orientation; None if there is none, or it cannot hold the orientation."""
     orientation = picture.jpeg_orientation
     if orientation == 1:
-        # What the JPEG itself says of its resolution need not be said twice.
+        # The resolution in the JPEG itself need not be repeated.
         return None if picture.jpeg and exif == resolution(density(picture.jpeg)) else exif
     if exif is None:
         fields = Image.Exif()
@@ -116,10 +117,10 @@ def _laid(exif: bytes | None, picture: Picture) -> bytes | None:
 def save_image(image: Image.Image, suffix: str, how: Saving | None = None) -> tuple[bytes, list[str]]:
     """File bytes of a decoded image in the format of `suffix` (".png", ".jpg", ...) with its metadata, and notes.
 
-    Metadata that the format cannot hold, or that Pillow has to read and cannot, is left out, with a note. Raises
-    ImageError for an unknown format, or for one that has no quality or is never without loss where that is asked for.
+    Metadata is left out, with a note, if the format cannot hold it or Pillow would have to parse it and cannot. Raises
+    ImageError for an unknown format, and for a quality or lossless coding that the format does not have.
     """
-    Image.preinit()  # the common formats; all of Pillow's plugins take as long to load as a small image to decode
+    Image.preinit()  # only the common formats: loading all of Pillow's plugins takes as long as decoding a small image
     image_format = Image.EXTENSION.get(suffix.lower()) or Image.registered_extensions().get(suffix.lower())
     if image_format is None or image_format not in Image.SAVE:
         raise ImageError(f"cannot write images with suffix {suffix!r}")
@@ -131,7 +132,7 @@ def save_image(image: Image.Image, suffix: str, how: Saving | None = None) -> tu
         notes.append(f"{image_format} has no transparency: flattened on white")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
-    if image_format == "WEBP" and image.mode in ("L", "LA"):  # it has no gray pixels that a gray profile could describe
+    if image_format == "WEBP" and image.mode in ("L", "LA"):  # WebP has no gray mode, so a gray profile does not apply
         options.pop("icc_profile", None)
     while True:
         try:
@@ -139,7 +140,7 @@ def save_image(image: Image.Image, suffix: str, how: Saving | None = None) -> tu
             break
         except MemoryError:
             raise
-        except Exception as error:  # rubbish in EXIF can make Pillow raise anything
+        except Exception as error:  # malformed EXIF can make Pillow raise anything
             metadata = [name for name in METADATA if name in options]
             bad = [name for name in metadata if not _can_hold(image_format, image.mode, name, options[name])]
             if not bad:
@@ -175,7 +176,7 @@ def _options(image: Image.Image, image_format: str) -> dict[str, Any]:
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
         options["pnginfo"] = text
-    if image_format == "TIFF" and "xmp" in options:  # XMP is a tag among those of EXIF
+    if image_format == "TIFF" and "xmp" in options:  # in TIFF, XMP is one of the EXIF tags
         options["exif"] = _with_xmp(options.get("exif"), options.pop("xmp"))
     if image_format in WITH_DPI and "dpi" in image.info:
         options["dpi"] = image.info["dpi"]
@@ -183,23 +184,23 @@ def _options(image: Image.Image, image_format: str) -> dict[str, Any]:
 
 
 def _with_xmp(exif: bytes | None, xmp: bytes) -> Image.Exif | bytes:
-    """The tags of a TIFF: XMP and an EXIF block; the block alone if nobody can read it."""
+    """The tags of a TIFF: XMP and an EXIF block; the block alone if it cannot be parsed."""
     tags = Image.Exif()
     try:
         tags.load(exif or b"")
         tags[XMP_TAG] = xmp
-    except Exception:  # rubbish in EXIF can make Pillow raise anything
+    except Exception:  # malformed EXIF can make Pillow raise anything
         return exif or b""
     return tags
 
 
 def _held(data: bytes) -> set[str]:
-    """Which metadata a file that was just written holds, by reading it."""
+    """The metadata that a newly written file holds, found by reading it."""
     with pixel_limit(UNLIMITED), Image.open(io.BytesIO(data)) as image:
         found = {name for name in METADATA if image.info.get(name)}
         if image.info.get("XML:com.adobe.xmp"):
             found.add("xmp")
-        if image.format == "TIFF":  # the tags of EXIF stand among its own
+        if image.format == "TIFF":  # EXIF tags are stored among its own
             found.add("exif")
         return found
 
@@ -211,7 +212,7 @@ def _saved(image: Image.Image, image_format: str, options: dict[str, Any]) -> by
 
 
 def _can_hold(image_format: str, mode: str, name: str, value: bytes) -> bool:
-    """Whether Pillow writes this block of metadata: tried on one pixel."""
+    """Whether Pillow can write this metadata block, tried on one pixel."""
     try:
         _saved(Image.new(mode, (1, 1)), image_format, {name: value})
     except Exception:

@@ -1,1 +1,1 @@
-"""Which quality, and which form of file, meets a target or keeps a promise."""
+"""Rate control: the quality and the form of file that meet a target or keep a promise."""

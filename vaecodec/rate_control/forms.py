@@ -1,5 +1,5 @@
-"""A picture as a JPEG that is good enough, or small enough: where latents are neither (noise, embossed texture, fine
-text), the format's other forms are."""
+"""JPEG fallbacks, good enough or small enough, for images that latents code badly (noise, embossed texture, fine
+text)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from vaecodec.sections.payloads import Kept
 Pixels = NDArray[np.uint8]
 """(H, W, 3)."""
 SAMPLINGS = (0, 2)
-"""Chroma at all pixels, or at a quarter of them, which is enough for pictures of few colours."""
+"""Chroma at full resolution, or at a quarter of the pixels, which is enough for pictures of few colours."""
 
 
 def jpegs_from(rgb: Pixels, gray: bool, good: Callable[[Pixels], bool]) -> list[Kept]:
-    """JPEGs of the lowest quality whose pixels are good: at most one for each sampling."""
+    """JPEGs of the lowest quality whose pixels are `good`: at most one for each sampling."""
     return _jpegs(rgb, gray, lambda kept: good(pixels_of(kept, rgb, gray)), 0)
 
 
@@ -30,12 +30,13 @@ def jpegs_within(rgb: Pixels, gray: bool, limit: int) -> list[Kept]:
 
 
 def pixels_of(kept: Kept, rgb: Pixels, gray: bool) -> Pixels:
-    """What a JPEG of rgb decodes to."""
+    """The decoded pixels of a JPEG of rgb."""
     return read_jpeg(kept.payload, rgb.shape[1], rgb.shape[0], gray, kept.version)
 
 
 def _jpegs(rgb: Pixels, gray: bool, true_from: Callable[[Kept], bool], step: int) -> list[Kept]:
-    """The JPEGs `step` qualities from the first that something is true of, as it is of all higher ones."""
+    """For each sampling, the JPEG `step` qualities from the first for which the monotonic condition `true_from`
+    holds."""
     found = []
     for sampling in () if max(rgb.shape) > MAX_SIDE else SAMPLINGS[: 1 if gray else None]:
 

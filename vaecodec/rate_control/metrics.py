@@ -1,4 +1,4 @@
-"""How near two images are, by numpy alone: what targets are measured with. Images are (H, W, C) uint8."""
+"""The measures of targets: likeness of two images, in numpy only. Images are (H, W, C) uint8."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 ROWS = 256
-"""Rows of which errors are held at a time."""
+"""Rows whose errors are held at a time."""
 WINDOW, SIGMA = 11, 1.5
 """Side of the Gaussian window of SSIM, in pixels, and its standard deviation."""
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the scales of MS-SSIM, the finest first."""
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 MIDDLE = np.float32(127.5)
-"""Variances are those of values around this: of smaller squares less is lost where they are subtracted."""
+"""Subtracted before variances are computed: differences of smaller squares lose less precision."""
 BLOCK = 64
-"""Rows that are filtered by one product of matrices."""
+"""Rows that one matrix product filters."""
 
 
 def psnr(original: Pixels, decoded: Pixels, seen: NDArray[np.bool_] | None = None) -> float:
-    """In dB, over the samples of the pixels that are `seen` (H, W); infinite where they are equal."""
+    """PSNR in dB over the samples of the `seen` pixels (H, W); infinite if they are equal."""
     error, count = 0, 0
     for row in range(0, len(original), ROWS):
         part = slice(row, row + ROWS)
@@ -48,7 +48,7 @@ def ms_ssim(original: Pixels, decoded: Pixels) -> float:
 
 
 def _ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
-    """Of one colour (H, W)."""
+    """MS-SSIM of one colour (H, W)."""
     x, y = original.astype(np.float32), decoded.astype(np.float32)
     product = 1.0
     for scale, weight in enumerate(WEIGHTS):
@@ -61,7 +61,7 @@ def _ms_ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:
 
 
 def _ssim(x: Plane, y: Plane) -> tuple[float, float]:
-    """Means of SSIM and of its part for contrast and structure, over a plane (H, W)."""
+    """Means of SSIM and of its contrast-structure term, over a plane (H, W)."""
     height, width = (side - WINDOW + 1 for side in x.shape)
     sums = np.zeros(2)
     for top in range(0, height, BLOCK):
@@ -78,7 +78,8 @@ def _ssim(x: Plane, y: Plane) -> tuple[float, float]:
 
 
 def _blurred(rows: Plane) -> Plane:
-    """(H, W) -> (H - 10, W - 10), by the window: as products of matrices, quicker than sums of shifted planes."""
+    """(H, W) -> (H - 10, W - 10): blurs with the window, by matrix products, which are faster than sums of shifted
+    planes."""
     down = _band(len(rows)) @ rows
     out = np.empty((len(down), down.shape[1] - WINDOW + 1), np.float32)
     for left in range(0, out.shape[1], BLOCK):
@@ -89,7 +90,7 @@ def _blurred(rows: Plane) -> Plane:
 
 @cache
 def _band(size: int) -> Plane:
-    """The window as a matrix (size - 10, size): a row for each place where it fits."""
+    """The window as a band matrix (size - 10, size): one row for each valid position."""
     window = np.exp(-np.square(np.arange(WINDOW) - WINDOW // 2) / (2 * SIGMA**2))
     band = np.zeros((size - WINDOW + 1, size), np.float32)
     for row in range(len(band)):
@@ -98,7 +99,7 @@ def _band(size: int) -> Plane:
 
 
 def _halved(plane: Plane) -> Plane:
-    """Means of 2x2 pixels; a plane of an odd side has zeros around it on both ends."""
+    """Means of 2x2 pixels; a plane with an odd side is padded with zeros on both ends."""
     height, width = plane.shape
     padded = np.pad(plane, ((height % 2,) * 2, (width % 2,) * 2))
     padded = padded[: len(padded) // 2 * 2, : padded.shape[1] // 2 * 2]
@@ -107,7 +108,7 @@ def _halved(plane: Plane) -> Plane:
 
 
 def ssimulacra2(original: Pixels, decoded: Pixels) -> float:
-    """Of RGB, SSIMULACRA 2 (Sneyers, Cloudinary) by the package ssimulacra2, which must be installed."""
+    """SSIMULACRA 2 (Sneyers, Cloudinary) of RGB, by the package ssimulacra2, which must be installed."""
     from ssimulacra2 import compute_ssimulacra2
 
     files = [io.BytesIO(), io.BytesIO()]

@@ -1,5 +1,5 @@
-"""Quality as a promise: near the top of the scale the encoder looks at what it decodes to, and an image that latents do
-badly (noise, embossed or saturated colours, fine text) takes another of the format's forms."""
+"""The promise of a quality: near the top of the scale the encoder checks its result. An image that latents code badly
+(noise, embossed or saturated colours, fine text) is stored in another form."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from vaecodec.sections.payloads import Kept
 from vaecodec.targets import Psnr
 
 PROMISED = 8500
-"""Quality in units from which on PSNR is looked at."""
+"""Quality, in stored units, from which PSNR is checked."""
 SHORT = 4.0
-"""By how many dB an image may stay below what its quality means on photographs."""
+"""How many dB an image may fall below the usual PSNR of its quality on photographs."""
 
 
 def looked_at(encoding: Encoding, units: int) -> bool:
-    """Whether what a quality decodes to is looked at: not with models of which nobody knows what it should be."""
+    """Whether the result of a quality is checked; it is not for models whose usual PSNR is unknown."""
     return units >= PROMISED and encoding.keeps and measured(encoding.model)
 
 
 def files(encoding: Encoding, coded: Coded) -> list[bytes]:
-    """Each picture as a file of the form that takes the fewest bytes and keeps the promise of its quality."""
+    """Each picture as a file in the smallest form that keeps the promise of its quality."""
     units = coded.header.quality
     result = []
     for index, groups in enumerate(coded.groups):
@@ -34,7 +34,7 @@ def files(encoding: Encoding, coded: Coded) -> list[bytes]:
 
 
 def _promised(encoding: Encoding, coded: Coded, index: int) -> Kept | None:
-    """What takes the place of latents that do badly; None where they do well, or nothing does better."""
+    """The replacement for latents that break the promise; None if they keep it, or nothing does better."""
     picture, rgb = encoding.pictures[index], encoding.rgb[index]
     promise = usual_curve("psnr", encoding.model).at(coded.header.quality)
     measure = score_of(Psnr(1), picture, rgb, encoding.model).measure

@@ -1,5 +1,4 @@
-"""From a target to the file that meets it: which quality, and where latents do not do, which of the format's other
-forms."""
+"""From a target to the file that meets it: the quality, or another form of the format where latents do not suffice."""
 
 from __future__ import annotations
 
@@ -19,15 +18,15 @@ from vaecodec.sections.payloads import Kept
 from vaecodec.targets import MOST_BYTES, Bpp, Psnr, Size, Target, TargetError, check_target
 
 SLACK, AIM = 0.01, 0.004
-"""Shares of its bytes by which a file may be smaller than its target, and had best be."""
+"""Fractions by which a file may be, and ideally is, smaller than its target."""
 GAIN = 1.0
-"""By how many dB a JPEG must be better than latents to take their place within a size."""
+"""How many dB a JPEG must gain over latents to replace them within a size."""
 
 
 @dataclass
 class Reached:
-    """A file for a target. value: what it has of what was asked for, in words; quality: of its latents, None where it
-    has none; encodes: how often all of the image was coded; notes: what else a person should know, a line each."""
+    """A file for a target. value: the measured value, in words; quality: that of its latents, None without latents;
+    encodes: number of encodings of the whole image; notes: other remarks for the user, one line each."""
 
     target: Target
     data: bytes
@@ -42,8 +41,11 @@ class Reached:
 
 
 def reach(encoding: Encoding, target: Target, progress: Callable[[float], None] | None = None) -> Reached:
-    """The file that meets a target, of an encoding of one picture. Raises TargetError where none does, unless the
-    target says that the nearest will do; ImageError where the image has no such measure."""
+    """The file that meets a target, from an encoding of one picture.
+
+    Raises TargetError if none does and the target does not accept the nearest; ImageError if the measure is undefined
+    for the image.
+    """
     (picture,) = encoding.pictures
     check_target(target, picture.width, picture.height)
     tries = _Tries(encoding, progress)
@@ -55,16 +57,17 @@ def reach(encoding: Encoding, target: Target, progress: Callable[[float], None] 
 
 
 class _Tries:
-    """The qualities that were tried of an image."""
+    """The qualities tried for an image."""
 
     def __init__(self, encoding: Encoding, progress: Callable[[float], None] | None) -> None:
         self.encoding, self._progress = encoding, progress
         self.count = 0
         self.coded: dict[int, Coded] = {}
-        """Of the qualities of the last search."""
+        """The encodings of the last search, by quality."""
 
     def search(self, value_of: Callable[[Coded], float], window: Window, curve: Curve) -> dict[int, float]:
-        """Values by quality, see search; refinement, which takes long, begins where the search without it has ended."""
+        """Values by quality, see search. Refinement is slow, so a search with it starts where the search without it
+        ended."""
         for refined in (False, True) if self.encoding.refines else (True,):
             self.coded = {}
 
@@ -79,7 +82,7 @@ class _Tries:
         return samples
 
     def _share(self) -> Callable[[float], None] | None:
-        """For a share of the next try: nobody knows how many follow, so that each takes half of what is left."""
+        """Progress of the next try. The number of tries is unknown, so each takes half of what is left."""
         self.count += 1
         before, progress = 1 - 0.5 ** (self.count - 1), self._progress
         return progress and (lambda share: progress(before + share * 0.5**self.count))
@@ -127,7 +130,7 @@ def _within(tries: _Tries, target: Size | Bpp, limit: int) -> Reached:
 
 
 def _better_jpeg(tries: _Tries, units: int, room: int) -> Kept | None:
-    """A JPEG that is nearer to the picture than its latents at a quality, in `room` bytes more at most."""
+    """A JPEG closer to the picture than its latents at a quality, in at most `room` bytes more."""
     encoding, (picture,) = tries.encoding, tries.encoding.pictures
     rgb, latents = encoding.rgb[0], tries.coded[units]
     score = score_of(Psnr(1), picture, rgb, encoding.model)
@@ -142,12 +145,12 @@ def _better_jpeg(tries: _Tries, units: int, room: int) -> Kept | None:
 
 
 def _as_good(tries: _Tries, target: Target, score: Score) -> Reached:
-    """The smallest file that scores as is wanted."""
+    """The smallest file that reaches the wanted score."""
     encoding, measured = tries.encoding, dict[int, float]()
 
     def value_of(coded: Coded) -> float:
         measured[coded.header.quality] = value = score.measure(encoding.decoded(coded))
-        coded.latents.clear()  # they are large, and streams can be decoded
+        coded.latents.clear()  # they are large, and streams can be decoded again
         return score.scaled(value)
 
     window = Window(*map(score.scaled, score.window))
@@ -168,8 +171,8 @@ def _as_good(tries: _Tries, target: Target, score: Score) -> Reached:
 
 
 def _others(tries: _Tries, target: Target, score: Score, units: int, met: bool) -> list[tuple[Kept, float]]:
-    """Other forms than latents that score as is wanted, with their scores: those that take fewer bytes; and of a
-    target that is a guarantee, where latents do not reach it, whatever does."""
+    """Forms other than latents that reach the wanted score in fewer bytes, with their scores; if latents cannot meet a
+    target that is a guarantee, every form that can."""
     encoding, (picture,) = tries.encoding, tries.encoding.pictures
     if not encoding.keeps:
         return []
@@ -189,7 +192,7 @@ def _others(tries: _Tries, target: Target, score: Score, units: int, met: bool) 
 
 
 def _how(kept: Kept, encoding: Encoding) -> str:
-    """In which form a picture is kept."""
+    """The form in which a picture is kept, in words."""
     if kept.kind == Section.PIXELS:
         return "kept pixel for pixel"
     origin = encoding.pictures[0].origin
@@ -198,7 +201,7 @@ def _how(kept: Kept, encoding: Encoding) -> str:
 
 
 def _out_of_reach(target: Target, nearest: str) -> str:
-    """What a note says; raises TargetError unless the nearest will do."""
+    """The note for a target that is out of reach; raises TargetError unless the target accepts the nearest."""
     message = f"the target of {target} is out of reach: {nearest}"
     if not target.best:
         raise TargetError(message)

@@ -1,4 +1,4 @@
-"""What the measures of targets are on pictures as they are shown, and how they grow with the quality."""
+"""The scores of decoded pictures as shown to users, and how scores grow with the quality."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ USUAL: dict[str, tuple[float, ...]] = {
     "ms-ssim": (7.5, 8.7, 10.2, 11.9, 13.8, 15.8, 17.8, 19.8, 21.8, 23.9, 26.0),
     "ssimulacra2": (-20, 0, 17, 32, 44, 54, 63, 71, 78, 83, 87),
 }
-"""What qualities of 1, 10, 20, ... 100 mean on photographs (Kodak, the model fast; MS-SSIM in decibels): where searches
-start with models of which nothing else is known. How an image differs the first tries tell."""
+"""Typical scores of qualities 1, 10, 20, ... 100 on photographs (Kodak, the model fast; MS-SSIM in decibels). Searches
+start from them for models without measurements; the first tries show how an image differs."""
 MOST_DB = 150.0
-"""What stands for infinitely many decibels."""
+"""Substitute for infinitely many decibels."""
 
 
 def measured(identity: bytes) -> bool:
-    """Whether somebody measured what a model's qualities mean."""
+    """Whether the typical scores of a model were measured."""
     return identity.hex() in qualities()
 
 
 def usual_curve(measure: str, identity: bytes) -> Curve:
-    """What a model's qualities mean on photographs: in natural logarithms of bits a pixel for "bpp"."""
+    """The typical scores of a model by quality; for "bpp" natural logarithms of bits per pixel."""
     table = qualities().get(identity.hex(), {}).get("table", [])
     points = [(row["quality"], row[measure]) for row in table if measure in row]
     if not points:
@@ -48,8 +48,8 @@ def usual_curve(measure: str, identity: bytes) -> Curve:
 
 @dataclass(frozen=True)
 class Score:
-    """A measure and what is wanted of it. measure: of decoded pixels (H, W, 3); scaled: what searches go by in place of
-    its value, as `curve` does; window: where the value is to lie."""
+    """A measure and the wanted value. measure: of decoded pixels (H, W, 3); scaled: the value in the units of `curve`,
+    in which searches work; window: the accepted range."""
 
     measure: Callable[[Pixels], float]
     scaled: Callable[[float], float]
@@ -59,8 +59,11 @@ class Score:
 
 
 def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixels, model: bytes) -> Score:
-    """coded: the pixels that were coded, which differ from the picture's where nobody sees it: there what is decoded
-    counts as right. model: the identity of the one that codes it."""
+    """The score that a target asks for.
+
+    coded: the encoded pixels, which differ from the picture's where it is fully transparent; decoded pixels there count
+    as correct. model: the identity of the model that encodes.
+    """
     hidden = None if picture.alpha is None or picture.alpha.all() else picture.alpha == 0
     original = _as_shown(coded, picture)
 
@@ -68,7 +71,7 @@ def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixel
         image = _as_shown(decoded, picture)
         return image if hidden is None else np.where(hidden[:, :, None], original, image)
 
-    # Other threads and machines decode some pixels to a level beside: a little more is asked for than is wanted.
+    # Other threads and machines decode some pixels one level off, so aim slightly above the target.
     if isinstance(target, Psnr):
         window = Window(*(target.psnr + more for more in (0.001, 0.095, 0.03)))
 
@@ -93,7 +96,7 @@ def score_of(target: Psnr | MsSsim | Ssimulacra2, picture: Picture, coded: Pixel
 
 
 def visible_psnr(picture: Picture, decoded: Picture) -> float:
-    """PSNR in dB of the samples of a decoded picture that are seen; infinite where nothing was lost."""
+    """PSNR in dB over the visible samples of a decoded picture; infinite if nothing was lost."""
     seen = None if picture.alpha is None else picture.alpha > 0
     if seen is not None and not seen.any():
         return math.inf
@@ -102,7 +105,7 @@ def visible_psnr(picture: Picture, decoded: Picture) -> float:
 
 
 def _as_shown(rgb: Pixels, picture: Picture) -> Pixels:
-    """What decoders make of the three channels of a gray picture: one."""
+    """The pixels as decoders show them: a gray picture has a single channel."""
     return to_array(Picture(rgb, gray=picture.gray))
 
 
@@ -111,5 +114,5 @@ def _shown_decibels(value: float) -> str:
 
 
 def _decibels(likeness: float) -> float:
-    """1 becomes MOST_DB."""
+    """MS-SSIM in decibels; 1 becomes MOST_DB."""
     return min(-10 * math.log10(max(1 - likeness, 1e-30)), MOST_DB)

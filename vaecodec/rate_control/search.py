@@ -1,9 +1,9 @@
-"""Where a function of the quality comes to lie in a window, in as few calls as it takes.
+"""Root finding: the quality at which a function falls into a window, in few calls.
 
-Bytes and measures of likeness grow with the quality along curves whose shape is much the same for all images (log bits
-a pixel is nearly linear in log lambda): an image shifts and stretches it. So the search goes by secants in what the
-usual curve gives, and between two qualities on either side of the window by regula falsi (the Illinois variant:
-Dowell and Jarratt, BIT 11, 1971).
+Bytes and scores grow with the quality along curves of nearly the same shape for all images (log bits per pixel is
+almost linear in log lambda); an image shifts and stretches the curve. The search takes secant steps in the value of the
+usual curve. Once two qualities bracket the window it uses regula falsi (the Illinois variant: Dowell and Jarratt, BIT
+11, 1971).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ import numpy as np
 from vaecodec.bitstream.spec import QUALITY_MAX, QUALITY_MIN, QUALITY_UNIT
 
 LOWEST, HIGHEST = QUALITY_MIN * QUALITY_UNIT, QUALITY_MAX * QUALITY_UNIT
-"""Qualities in the units that files store."""
+"""Qualities in stored units."""
 STRETCH = (0.25, 4.0)
-"""By how much an image may stretch the usual curve."""
+"""How far an image may stretch the usual curve."""
 FALSI = 8
-"""Calls after which the middle between two qualities is taken: functions with steps make regula falsi slow."""
+"""Calls after which the search bisects: regula falsi is slow on functions with steps."""
 
 
 class Window(NamedTuple):
-    """Where a value is to lie: from low to high, best at aim."""
+    """The range of accepted values, from low to high, best at aim."""
 
     low: float
     high: float
     aim: float
 
     def holds(self, values: Iterable[float]) -> bool:
-        """Whether any of the values lies in it."""
+        """Whether any of the values lies in the window."""
         return any(self.low <= value <= self.high for value in values)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values at qualities (in units), both rising; straight lines between them."""
+    """Values at qualities (in stored units), both rising, with linear interpolation."""
 
     qualities: Sequence[float]
     values: Sequence[float]
@@ -47,11 +47,11 @@ class Curve:
         return float(np.interp(units, self.qualities, self.values))
 
     def where(self, value: float) -> float:
-        """The quality of a value; beyond the ends the last one."""
+        """The quality of a value, clamped to the ends."""
         return float(np.interp(value, self.values, self.qualities))
 
     def through(self, samples: dict[int, float]) -> Curve:
-        """Shifted to meet the last of the samples, and stretched as the one before it tells."""
+        """The curve shifted to meet the last sample, and stretched to fit the one before it."""
         (units, value), *before = reversed(samples.items())
         middle, stretch = self.at(units), 1.0
         for other, other_value in before[:1]:
@@ -60,13 +60,15 @@ class Curve:
 
 
 def search(call: Callable[[int], float], window: Window, curve: Curve) -> dict[int, float]:
-    """Values of `call`, which rises with the quality about as `curve` does, by quality in units and in the order of the
-    calls: until one lies in the window, or two neighbours lie on either side of it, or the whole scale lies on one
-    side."""
+    """Values of `call` by quality in stored units, in the order of the calls; `call` rises with the quality roughly as
+    `curve` does.
+
+    Ends when a value lies in the window, when adjacent qualities bracket it, or when the whole scale lies on one side.
+    """
     low, high, aim = window
     samples: dict[int, float] = {}
     below, above = LOWEST - 1, HIGHEST + 1
-    """Qualities whose values lie on either side of the window, or the ends."""
+    """Qualities that bracket the window, or the ends of the scale."""
     moves: list[bool] = []
     units = round(curve.where(aim))
     while True:
@@ -79,14 +81,14 @@ def search(call: Callable[[int], float], window: Window, curve: Curve) -> dict[i
             return samples
         if below < LOWEST or above > HIGHEST:
             guess = curve.through(samples).where(aim)
-            least = 1 << len(samples)  # of a curve that hardly rises the guess may be here
+            least = 1 << len(samples)  # on a flat curve the guess may not move
             guess = max(guess, units + least) if value < low else min(guess, units - least)
         elif len(samples) > FALSI:
             guess = (below + above) / 2
         else:
             short, beyond = aim - samples[below], samples[above] - aim
             if moves[-2:] == [True, True]:
-                beyond /= 2  # an end that stays counts less each time
+                beyond /= 2  # an end that stays is weighted less each time
             elif moves[-2:] == [False, False]:
                 short /= 2
             share = short / (short + beyond)

@@ -1,1 +1,1 @@
-"""What a file holds besides latents: alpha, metadata, and images that are smaller as they were."""
+"""The contents of a file besides latents: alpha, metadata, and images kept losslessly or as a JPEG."""

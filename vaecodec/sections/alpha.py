@@ -1,4 +1,4 @@
-"""The alpha plane of an image <-> the lossless PNG of a file's alpha section."""
+"""The alpha plane of an image <-> the lossless PNG in a file's alpha section."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vaecodec.errors import ImageError
 from vaecodec.picture.opening import pixel_limit
 
 MAX_CHUNKS = 1 << 14
-"""Chunks of a PNG that are looked at: four times as many as those of 64 kB that the longest section takes."""
+"""Most chunks of a PNG that are checked: four times as many chunks of 64 kB as the longest section takes."""
 
 
 def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
@@ -28,7 +28,7 @@ def alpha_to_png(alpha: NDArray[np.uint8]) -> bytes:
 
 
 def alpha_from_png(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """Inverse of alpha_to_png; raises ImageError unless it is the PNG of exactly this size that FORMAT.md allows."""
+    """Inverse of alpha_to_png; raises ImageError unless it is a PNG of exactly this size that FORMAT.md allows."""
     try:
         _check_alpha_png(data, width, height)
         with pixel_limit(width * height), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
@@ -40,7 +40,7 @@ def alpha_from_png(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def _check_alpha_png(data: bytes, width: int, height: int) -> None:
-    """What Pillow overlooks: checksums of pixels, rows that are missing, bytes after the end, other kinds of PNG."""
+    """Checks what Pillow overlooks: checksums of pixels, missing rows, bytes after the end, other kinds of PNG."""
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         raise ValueError("no PNG")
     chunks: list[tuple[bytes, bytes]] = []

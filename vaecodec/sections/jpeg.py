@@ -1,7 +1,7 @@
-"""Images that were JPEGs: where a JPEG of the same tables takes fewer bytes than the latents, it takes their place.
+"""Images that were JPEGs: a JPEG with the same tables replaces the latents if it takes fewer bytes.
 
-A decoded JPEG is compressed again with nearly no loss by the tables that it was made with, and by nothing else: all
-other codecs spend their bits on its artefacts. The tables come with the file or are estimated from the pixels.
+A decoded JPEG can be recompressed almost without loss with its original tables, and only with those: any other codec
+spends its bits on the artefacts. The tables come with the file or are estimated from the pixels.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ from vaecodec.picture.origin import JpegOrigin, Tables
 MAX_SIDE = 65500
 """Largest side of a JPEG that libjpeg writes, in pixels."""
 MAX_ERROR = 2.0
-"""Largest mean squared error of a JPEG to be kept, 45.1 dB: less than what latents of as many bytes have."""
+"""Largest mean squared error of a kept JPEG, 45.1 dB: less than that of latents of the same size."""
 BLOCKS = 64
-"""How many blocks of 8x8 pixels are looked at to find tables."""
+"""Blocks of 8x8 pixels from which tables are estimated."""
 QUALITIES = range(1, 101)
 """Qualities of libjpeg."""
 FINEST = 90
-"""Highest quality whose tables are looked for: finer steps are lost in the rounding of pixels."""
+"""Highest quality whose tables can be estimated: finer steps are lost in the rounding of pixels."""
 MIN_STEP, MIN_COUNT = 4, 40
-"""Coefficients that say something: of steps so large, at least half a step from zero, and so many of them."""
+"""Coefficients count as evidence for steps of at least this size if they are at least half a step from zero; this many
+are needed."""
 MIN_SHARE = 0.9
-"""Share of them that lie within a sixth of a step from its multiples; a third would by chance."""
+"""Fraction of them that must lie within a sixth of a step from a multiple; chance gives a third."""
 
 SURPLUS = bytes(range(0x35, 0x75)) + b"\x5a\xa5" * 8
-"""Bytes that are no whole symbols of zeros whatever the Huffman tables."""
+"""Bytes that are not a whole number of symbols for zeros, whatever the Huffman tables."""
 
 
 def kept_jpeg(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, limit: int) -> JpegSection | None:
-    """rgb (H, W, 3) as a JPEG of fewer than `limit` bytes: the file that it came from, which has exactly these pixels,
-    or one of the same tables with an error of at most MAX_ERROR; None if there is none that our own reader reads."""
+    """rgb (H, W, 3) as a JPEG of fewer than `limit` bytes: the original file, which has exactly these pixels, or a new
+    one with the same tables and an error of at most MAX_ERROR. None if there is none that our own reader accepts."""
     if origin and origin.file is not None:
         if len(origin.file.data) >= limit:
             return None
@@ -63,16 +64,16 @@ def kept_jpeg(rgb: NDArray[np.uint8], gray: bool, origin: JpegOrigin | None, lim
 
 
 def jpeg_of(rgb: NDArray[np.uint8], gray: bool, quality: int, sampling: int) -> JpegSection:
-    """rgb (H, W, 3) as a JPEG by the tables of one of QUALITIES, chroma at one of SAMPLINGS; of at most MAX_SIDE pixels
-    a side."""
+    """rgb (H, W, 3) of at most MAX_SIDE pixels a side as a JPEG, with the tables of one of QUALITIES and chroma at one
+    of SAMPLINGS."""
     image = Image.fromarray(np.ascontiguousarray(rgb[:, :, 0] if gray else rgb))
     tables = _standard_tables()[QUALITIES.index(quality)].tolist()
     return JpegSection(_compressed(image, tables[: 1 if gray else None], None if gray else sampling), 1, True)
 
 
 def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> bytes:
-    """With Huffman tables of its own, unless libjpeg has no room for that, and would say so on standard error: it needs
-    the whole file in a buffer, which Pillow makes too small for noise."""
+    """Compresses with optimised Huffman tables, unless libjpeg lacks room for them. It needs the whole file in a
+    buffer, which Pillow makes too small for noise, and would report that on standard error."""
     options = {} if sampling is None else {"subsampling": sampling}
     data = b""
     for optimize in (False, True):
@@ -90,7 +91,7 @@ def _compressed(image: Image.Image, tables: Tables, sampling: int | None) -> byt
 
 
 def _error(kept: JpegSection, rgb: NDArray[np.uint8], gray: bool) -> float:
-    """Mean squared error of a section as our own reader reads it; infinite where it refuses it."""
+    """Mean squared error of a section as our own reader decodes it; infinite if the reader refuses it."""
     try:
         decoded = read_jpeg(kept.payload, rgb.shape[1], rgb.shape[0], gray, kept.version)
     except FormatError:
@@ -101,14 +102,17 @@ def _error(kept: JpegSection, rgb: NDArray[np.uint8], gray: bool) -> float:
 
 
 def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
-    """Whether the luma of rgb (H, W, 3), cut into blocks of 8x8 from its corner, has coefficients at the multiples of
-    the steps of one of libjpeg's qualities; of several, those of the largest steps."""
+    """The libjpeg tables that rgb (H, W, 3) was compressed with, or None.
+
+    It is found from the luma, cut into blocks of 8x8 from the corner: its coefficients lie at multiples of the steps.
+    Of several fitting qualities the one with the largest steps is taken.
+    """
     rows, columns = rgb.shape[0] // 8, rgb.shape[1] // 8
     if rows * columns < BLOCKS:
         return None
     picked = np.linspace(0, rows * columns - 1, min(rows * columns, 16 * BLOCKS)).astype(int)
     blocks = rgb[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8, 3)[picked // columns, :, picked % columns]
-    # Blocks with clipped samples have lost their coefficients, those of few contrasts say nothing.
+    # Clipped blocks have lost their coefficients, and blocks of low contrast carry no evidence.
     blocks = blocks[(blocks.min((1, 2, 3)) > 0) & (blocks.max((1, 2, 3)) < 255)]
     luma = blocks @ np.array([0.299, 0.587, 0.114], np.float32) - 128
     luma = luma[np.argsort(-luma.var((1, 2)))[:BLOCKS]]
@@ -123,13 +127,13 @@ def find_origin(rgb: NDArray[np.uint8]) -> JpegOrigin | None:
     share = np.where(count >= MIN_COUNT, near.sum((1, 2)) / np.maximum(count, 1), 0)
     if share.max() < MIN_SHARE:
         return None
-    # Steps of which the true ones are multiples fit as well: the largest, those of the lowest quality, are meant.
+    # Divisors of the true steps fit as well: take the largest steps, those of the lowest quality.
     return JpegOrigin(tables[np.argmax(share > share.max() - 0.02)].tolist())
 
 
 @cache
 def _dct() -> NDArray[np.float32]:
-    """Rows: the cosines of the orthonormal transform of 8 samples."""
+    """The orthonormal DCT of 8 samples; rows are the cosines."""
     k = np.arange(8)
     basis = np.cos(np.pi / 8 * (k + 0.5) * k[:, None]) / 2
     basis[0] /= np.sqrt(2)
@@ -138,8 +142,8 @@ def _dct() -> NDArray[np.float32]:
 
 @cache
 def _standard_tables() -> NDArray[np.int64]:
-    """Those that libjpeg makes of the examples of ITU-T T.81, Annex K (which quality 50 has), for each of QUALITIES:
-    (qualities, 2, 64), luma and chroma."""
+    """The tables of libjpeg for each of QUALITIES, (qualities, 2, 64), luma and chroma. It scales the examples of ITU-T
+    T.81, Annex K, which quality 50 uses unchanged."""
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=50)
     with Image.open(io.BytesIO(buffer.getvalue())) as image:
@@ -151,7 +155,7 @@ def _standard_tables() -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class JpegSection:
-    """A JPEG to be kept, the orientation in which it lies, and whether version 2 of the format allows it."""
+    """A kept JPEG, the orientation in which it is stored, and whether version 2 of the format allows it."""
 
     data: bytes
     orientation: int
@@ -167,7 +171,7 @@ class JpegSection:
 
     @classmethod
     def parse(cls, payload: bytes, version: int) -> JpegSection:
-        """Inverse of `payload`; raises FormatError for an orientation that there is not."""
+        """Inverse of `payload`; raises FormatError for an invalid orientation."""
         if version == VERSION:
             return cls(payload, 1, True)
         if not payload or not 1 <= payload[0] <= 8:
@@ -176,7 +180,8 @@ class JpegSection:
 
 
 def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int = VERSION) -> NDArray[np.uint8]:
-    """The image of a jpeg section: (H, W, 3). Raises FormatError unless FORMAT.md allows it, of exactly this size."""
+    """The image of a jpeg section: (H, W, 3). Raises FormatError unless it has exactly this size and FORMAT.md allows
+    it."""
     section = JpegSection.parse(payload, version)
     turned = (height, width) if section.orientation >= 5 else (width, height)
     try:
@@ -186,7 +191,7 @@ def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int 
             raise FormatError("the jpeg section does not fit the image")
         if section.basic and not plain.basic:
             raise FormatError("the jpeg section is of a kind that needs version 3")
-        # Where coded data ends too early libjpeg shows gray; data that is put in its place then shows.
+        # Where coded data ends too early libjpeg shows gray; with surplus data in its place, something else shows.
         whole = hashlib.blake2b(_decoded(plain.with_surplus(SURPLUS), width * height).data).digest()
         pixels = _decoded(section.data, width * height)
         if hashlib.blake2b(pixels.data).digest() != whole:
@@ -201,6 +206,6 @@ def read_jpeg(payload: bytes, width: int, height: int, gray: bool, version: int 
 
 
 def _decoded(data: bytes, pixels: int) -> NDArray[np.uint8]:
-    """(H, W, 3), whatever limits the application has set for Pillow."""
+    """Decodes to (H, W, 3), whatever limits the application has set for Pillow."""
     with pixel_limit(pixels), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         return np.array(image.convert("RGB"))

@@ -1,7 +1,7 @@
-"""Graphics of few colours, text, patterns: where all pixels fit into fewer bytes than their latents, they are kept.
+"""Lossless storage for images of few colours, text and patterns, where it takes fewer bytes than latents.
 
-The pixels are a lossless WebP file (RFC 9649) in a section of their own. Photographs are ruled out by a sample of
-their rows, before they pay for the attempt.
+The pixels are a lossless WebP file (RFC 9649) in a section of their own. A sample of rows rules out photographs before
+the full attempt.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from vaecodec.picture.opening import pixel_limit
 MAX_SIDE = 16383
 """Largest side of a WebP file, in pixels."""
 ROWS, PATCH = 64, 128
-"""What is looked at before all pixels are tried: so many rows, then the middle of the image."""
+"""The samples that are tried before all pixels: some rows, then a square in the middle of the image."""
 ROWS_MARGIN, PATCH_MARGIN = 8, 2
-"""How many times the bytes a pixel that are to be beaten those may take: deflated rows know nothing of each other, and
-the middle need not be like the rest."""
+"""Factors on the bytes per pixel to beat, for each sample: deflated rows cannot use each other, and the middle may
+differ from the rest."""
 
 
 PATCH_HEADER = 64
-"""Bytes that a small WebP file takes besides its pixels, about."""
+"""Approximate overhead of a small WebP file, in bytes."""
 
 
 def lossless_if_smaller(rgb: NDArray[np.uint8], gray: bool, limit: int) -> bytes | None:
-    """All pixels of rgb (H, W, 3) in fewer than `limit` bytes as our own reader reads them, or None where they do not
-    fit."""
+    """All pixels of rgb (H, W, 3), losslessly, in fewer than `limit` bytes that our own reader accepts; None if they do
+    not fit."""
     height, width = rgb.shape[:2]
     allowed = limit / (height * width)
     if max(height, width) > MAX_SIDE or _bytes_of_rows(rgb) > ROWS_MARGIN * allowed:
@@ -49,7 +49,7 @@ def lossless_if_smaller(rgb: NDArray[np.uint8], gray: bool, limit: int) -> bytes
 
 
 def _bytes_of_rows(rgb: NDArray[np.uint8]) -> float:
-    """Bytes a pixel of some rows, deflated, each pixel as the difference from its left neighbour."""
+    """Bytes per pixel of some rows, deflated after subtracting the left neighbour from each pixel."""
     rows = np.unique(np.linspace(0, rgb.shape[0] - 1, ROWS).astype(int))
     differences = np.diff(rgb[rows], axis=1, prepend=np.uint8(0))
     return len(zlib.compress(differences.tobytes(), 1)) / (differences.size / 3)
@@ -62,8 +62,8 @@ def _webp(rgb: NDArray[np.uint8]) -> bytes:
 
 
 def read_lossless(data: bytes, width: int, height: int, gray: bool) -> NDArray[np.uint8]:
-    """Inverse: (H, W, 3). Raises FormatError unless it is one lossless WebP picture of exactly this size, no more, and
-    of equal channels if `gray`."""
+    """Inverse: (H, W, 3). Raises FormatError unless the data is one lossless WebP picture of exactly this size with
+    nothing after it, and with equal channels if `gray`."""
     if not _is_plain(data):
         raise FormatError("the pixels section is no lossless WebP file of one chunk without alpha")
     try:
@@ -80,7 +80,7 @@ def read_lossless(data: bytes, width: int, height: int, gray: bool) -> NDArray[n
 
 
 def _is_plain(data: bytes) -> bool:
-    """RIFF, its size, WEBP, one chunk VP8L, of which the header says no alpha, up to the end."""
+    """Whether it is RIFF, its size, WEBP and a single VP8L chunk without alpha, up to the end."""
     if len(data) < 25 or data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8L":
         return False
     size, chunk = (int.from_bytes(data[at : at + 4], "little") for at in (4, 16))

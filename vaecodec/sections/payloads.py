@@ -1,5 +1,5 @@
-"""What a file holds besides latents: alpha, metadata, and images that are kept as they are, because that takes fewer
-bytes than their latents: without loss, or as a JPEG."""
+"""The sections of a picture: alpha, metadata, and the image itself if it takes fewer bytes losslessly or as a JPEG than
+as latents."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from vaecodec.sections.lossless import lossless_if_smaller, read_lossless
 from vaecodec.system.limits import MAX_LOG2
 
 MAX_EMPTY_GROUPS = 4
-"""How many groups without streams, of 6 bytes each, a file of version 2 may have beside its JPEG."""
+"""Most groups without streams, of 6 bytes each, that a file of version 2 may have beside its JPEG."""
 SECTION_COST = 16
-"""About how many bytes more a file has for having a section."""
+"""Approximate cost of a section, in bytes."""
 METADATA = ((Section.EXIF, "exif"), (Section.ICC, "icc"), (Section.XMP, "xmp"))
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The section that stands for the latents of a picture, and the version of the format that it needs."""
+    """The section that replaces the latents of a picture, and the version of the format that it needs."""
 
     kind: Section
     payload: bytes
@@ -49,11 +49,11 @@ class Kept:
 
 
 def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = False) -> Kept | None:
-    """What stands for the latents of a picture where it takes fewer bytes. Colours under full transparency are kept
-    where they fit; unless `keep_hidden`, black may take their place."""
+    """A replacement for the latents of a picture, if one is smaller. Colours under full transparency are kept if they
+    fit; unless `keep_hidden`, black may replace them."""
     limit = latent_bytes - SECTION_COST
     flat = picture.rgb if keep_hidden else flatten_hidden(picture.rgb, picture.alpha)
-    # A JPEG file is exact, too, and known already; one that must be made is not, and comes last.
+    # An existing JPEG file is exact and already known; a new JPEG is not exact, and comes last.
     original = picture.origin is not None and picture.origin.file is not None
     jpeg = kept_jpeg(picture.rgb, picture.gray, picture.origin, limit) if original else None
     limit = len(jpeg.data) if jpeg else limit
@@ -66,7 +66,7 @@ def keep_if_smaller(picture: Picture, latent_bytes: int, keep_hidden: bool = Fal
 
 
 def write_kept(header: Header, kept: Kept, picture: Picture, sections: dict[Section, bytes]) -> bytes:
-    """Bytes of a file that has its image in a section, with these other sections, at the least cost in empty groups."""
+    """Serialises a file with its image in a section, beside these other sections, at the least cost in empty groups."""
     if header.tile_log2 is not None:
         header = replace(header, tile_log2=choose_tile(header.width, header.height, MAX_LOG2))
     groups = [Streams(b"", b"")] * len(header.grid)
@@ -75,14 +75,14 @@ def write_kept(header: Header, kept: Kept, picture: Picture, sections: dict[Sect
             kept = Kept(Section.JPEG, bytes([1]) + kept.payload, JPEG_VERSION)
         jpeg = JpegSection.parse(kept.payload, kept.version)
         if picture.exif is not None and picture.exif == resolution(density(jpeg.data)):
-            sections = {kind: data for kind, data in sections.items() if kind != Section.EXIF}  # the JPEG says it
+            sections = {kind: data for kind, data in sections.items() if kind != Section.EXIF}  # the JPEG contains it
     if kept.version == JPEG_VERSION:
         header, groups = replace(header, tile_log2=None, version=JPEG_VERSION), []
     return write_container(header, groups, {kept.kind: kept.payload} | sections)
 
 
 def attach_jpeg(picture: Picture, container: Container) -> None:
-    """Set the JPEG that an image is kept as, if the picture is all of it, and the resolution that it names."""
+    """Set the kept JPEG, if the picture is all of it, and the resolution that the JPEG names."""
     header = container.header
     section = JpegSection.parse(container.section(Section.JPEG), header.version)
     if picture.exif is None:
@@ -92,7 +92,7 @@ def attach_jpeg(picture: Picture, container: Container) -> None:
 
 
 def read_kept(container: Container, kind: Section) -> NDArray[np.uint8]:
-    """RGB (H, W, 3) of a file that has its image in the section `kind`. Raises FormatError."""
+    """RGB (H, W, 3) of a file whose image is in the section `kind`. Raises FormatError."""
     header = container.header
     payload = container.section(kind)
     if kind == Section.PIXELS:
@@ -101,7 +101,7 @@ def read_kept(container: Container, kind: Section) -> NDArray[np.uint8]:
 
 
 def sections_of(picture: Picture, max_metadata: int, metadata: str = "all") -> dict[Section, bytes]:
-    """Alpha and metadata, as much of it as DROPPED leaves, of a picture; raises ImageError for a block of metadata that
+    """Alpha and metadata of a picture, without the blocks that DROPPED names; raises ImageError for a block that
     decoders would refuse."""
     sections = {}
     if picture.alpha is not None:
@@ -117,7 +117,7 @@ def sections_of(picture: Picture, max_metadata: int, metadata: str = "all") -> d
 
 
 def attach(picture: Picture, container: Container, kind: Section, area: tuple[slice, slice], max_metadata: int) -> None:
-    """Set alpha, of the rows and columns of `area`, or a block of metadata from its section; raises FormatError."""
+    """Set alpha (the rows and columns of `area`) or a metadata block from its section; raises FormatError."""
     payload, header = container.section(kind), container.header
     if kind == Section.OPAQUE:
         picture.alpha = np.full((picture.height, picture.width), 255, np.uint8)

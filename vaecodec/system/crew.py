@@ -1,4 +1,4 @@
-"""Worker processes that may die: each holds one job at a time, so that it is known which job killed it."""
+"""A pool of worker processes that survives their deaths: each holds one job at a time, so a crash names its job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Job = TypeVar("Job", bound=Hashable)
 Result = TypeVar("Result")
 
 DEATHS = 2
-"""How many workers may die on a job before it is given up: the first may have died of what others did."""
+"""Workers that may die on a job before it is given up: other jobs may have caused the first death."""
 
 
 @dataclass
@@ -31,18 +31,18 @@ class _Member(Generic[Job]):
 
 
 class Crew(Generic[Job, Result]):
-    """Does jobs in `count` processes. make: called once in each process, gives what does a job there; it, jobs and
-    results are pickled on their way."""
+    """Runs jobs in `count` processes. make: called once in each process, returns the function for its jobs. It, the
+    jobs and the results are pickled."""
 
     def __init__(self, count: int, make: Callable[[], Callable[[Job], Result]]) -> None:
         self._count, self._make = count, make
         self._members: list[_Member[Job]] = []
 
     def run(self, jobs: Iterable[Job], given_up: Callable[[Job], Result]) -> Generator[Result, None, None]:
-        """Results in the order in which the jobs end; `given_up` gives that of a job on which workers keep dying.
+        """Results in the order in which the jobs end; `given_up` makes the result of a job on which workers keep dying.
 
-        A job on which one has died is tried again at the end, alone: there may not be room for it and others. Raises
-        VaecodecError if no worker starts. When closed, it waits until the workers have done what they hold.
+        A job that killed a worker is retried at the end, alone, since memory may not suffice for it and others. Raises
+        VaecodecError if no worker starts. Closing the generator waits for the running jobs.
         """
         waiting, again, deaths = iter(jobs), deque[Job](), Counter[Job]()
         try:
@@ -84,7 +84,7 @@ class Crew(Generic[Job, Result]):
             if member.job is None and again and all(other.job is None for other in self._members):
                 member.job = again.popleft()
             if member.job is not None:
-                with suppress(OSError):  # it has died: that is heard next
+                with suppress(OSError):  # the worker has died: the next receive shows it
                     member.pipe.send(member.job)
 
     def _start(self) -> None:
@@ -94,7 +94,7 @@ class Crew(Generic[Job, Result]):
         process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
         with _undisturbed():
             process.start()
-        theirs.close()  # it is the worker's alone now: reading finds the end where it has died
+        theirs.close()  # only the worker holds that end now, so its death ends the pipe
         self._members.append(_Member(process, pipe))
 
     def _replace(self, dead: _Member[Job]) -> None:
@@ -115,9 +115,11 @@ class Crew(Generic[Job, Result]):
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Processes that are started here do not get Ctrl-C, which reaches all of a terminal: their parent answers it. The
-    helper process of multiprocessing is deaf to SIGTERM; it also gets a blocked SIGHUP: killed along with us when a
-    terminal is closed, it would be started again at once and complain."""
+    """Shields child processes from Ctrl-C, which reaches every process of a terminal; their parent handles it.
+
+    The helper process of multiprocessing ignores SIGTERM and also gets a blocked SIGHUP: killed along with us when a
+    terminal closes, it would be restarted at once and complain.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -133,9 +135,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable[[Job], Result]]) -> None:
-    """A worker: says that it is ready, then answers jobs until nobody has any more."""
+    """A worker: reports that it is ready, then runs jobs until none are left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Other signals end it, but it unwinds: no temporary file stays.
+    # Other signals end the process, but it unwinds, so no temporary file is left behind.
     unwind_on_signals()
     end_with_parent()
     try:
@@ -148,4 +150,4 @@ def _serve(pipe: Connection, make: Callable[[], Callable[[Job], Result]]) -> Non
         while True:
             pipe.send(work(pipe.recv()))
     except (EOFError, ConnectionError):
-        pass  # it is not needed any more
+        pass  # the parent has closed the pipe

@@ -1,4 +1,4 @@
-"""A Source as libraries want it: a file object, that keeps them from reading without an end."""
+"""A Source as a file object for libraries, with limits on what they read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SMALL, SINGLES = 1 << 13, 1 << 20
 
 
 class SourceFile(io.RawIOBase):
-    """A Source as a file object, for libraries that ask for whatever a file tells them to.
+    """A Source as a file object, for libraries that read as much as a file tells them to.
 
-    Raises ImageError where more than the limit of the source is asked for in one piece, or twice as much in all. For
-    who reads SINGLES bytes one by one, lost in what is none of his, the file ends.
+    Raises ImageError if more than the limit of the source is read at once, or twice as much in total. A library that
+    reads SINGLES single bytes in a row has lost its way in a foreign format: the file then ends.
     """
 
     def __init__(self, source: Source) -> None:
@@ -43,7 +43,7 @@ class SourceFile(io.RawIOBase):
         return data
 
     def _small(self, size: int) -> bytes:
-        """Headers are read in small pieces."""
+        """Buffers headers, which are read in small pieces."""
         if not self._start <= self._at <= self._at + size <= self._start + len(self._block):
             self._block, self._start = self._read(self._at, SMALL), self._at
         return self._block[self._at - self._start : self._at - self._start + size]
@@ -51,7 +51,7 @@ class SourceFile(io.RawIOBase):
     def _read(self, offset: int, size: int) -> bytes:
         try:
             return self._source.read(offset, size)
-        except VaecodecError as error:  # of the kind that readers of images let through
+        except VaecodecError as error:  # the error that image readers let through
             raise ImageError(str(error)) from error
 
     def readall(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading inputs piece by piece: memory, files, URLs, and streams that nobody knows the end of."""
+"""Reading inputs piece by piece: memory, files, URLs, and streams of unknown length."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from vaecodec.types import SourceLike
 
 MAX_INPUT = 1 << 30
-"""Default limit on what is held in memory of one input, in bytes: 8 for each of the 2^27 pixels that an image may have
-by default. It bounds what is not seekable (pipes), and files of formats that Pillow reads in one piece."""
+"""Default limit on the bytes of one input held in memory: 8 for each of the 2^27 pixels of the default limit. It
+applies to inputs that are not seekable (pipes), and to formats that Pillow reads in one piece."""
 
 
 def input_limit(max_pixels: int) -> int:
-    """The limit where images may have `max_pixels`."""
+    """The limit for images of up to `max_pixels`."""
     return max(MAX_INPUT, 8 * max_pixels)
 
 
 CHUNK = 1 << 16
 PATIENCE = 10.0
-"""Seconds to wait for an object that has no bytes now and cannot say when it will."""
+"""Seconds to wait for a non-blocking object that has no bytes yet."""
 
 
 class _Reader(Protocol):
@@ -43,11 +43,11 @@ class _Reader(Protocol):
 
 
 class Source:
-    """Random access to the bytes of memory, a path, a URL of fsspec or a binary file object; safe to share by threads.
+    """Random access to the bytes of memory, a path, a URL of fsspec or a binary file object; threads may share it.
 
-    data: an object with the buffer protocol (bytes, mmap, ...), a str or path, or an object with `read`. Of a seekable
-    file only what is asked for is read. Anything else is read from where it stands, as far as it is asked for, and
-    kept in memory: at most `limit` bytes, beyond which a VaecodecError is raised. name: what messages call it.
+    data: an object with the buffer protocol (bytes, mmap, ...), a str or path, or an object with `read`. Seekable files
+    are read on demand. Other inputs are read from their current position, as far as needed, and kept in memory; a
+    VaecodecError is raised beyond `limit` bytes. name: the name in messages.
     """
 
     def __init__(self, data: SourceLike | Source, limit: int = MAX_INPUT, name: str | None = None) -> None:
@@ -70,7 +70,7 @@ class Source:
             file = data
             if owned:
                 path = local_path(data)
-                # Without a buffer: libraries that are lent the descriptor move it.
+                # Unbuffered: libraries that borrow the descriptor move its position.
                 file = open_url(data) if path is None else open(path, "rb", buffering=0)  # noqa: SIM115
                 self._close = file.close
             self._reader = _reader_of(file, self)
@@ -82,30 +82,30 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes in all. What is not seekable is read to its end for it."""
+        """Size in bytes. A stream is read to its end to find it."""
         return self._reader.size
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`: fewer at the end. Raises VaecodecError where the file cannot be read."""
+        """Up to `size` bytes from `offset`: fewer at the end. Raises VaecodecError if the file cannot be read."""
         try:
             return self._reader.read(offset, size)
         except VaecodecError:
             raise
-        except Exception as error:  # every kind of storage has errors of its own
+        except Exception as error:  # each storage has its own errors
             raise VaecodecError(f"cannot read {self.name}: {reason(error)}") from error
 
     def ends_at(self, offset: int) -> bool:
-        """Whether there are exactly `offset` bytes; reads no more of a stream than one byte beyond."""
+        """Whether there are exactly `offset` bytes; reads at most one byte beyond from a stream."""
         if isinstance(self._reader, _Stream):
             return len(self.read(max(offset - 1, 0), 2)) == min(offset, 1)
         return self.size == offset
 
     def file(self) -> SourceFile:
-        """As a file object of its own position, for libraries."""
+        """A file object with its own position, for libraries."""
         return SourceFile(self)
 
     def fileno(self) -> int | None:
-        """The descriptor of a file on this machine; what reads through it disturbs nobody."""
+        """The descriptor of a local file; positional reads through it disturb no other reader."""
         return self._reader.fileno if isinstance(self._reader, _Descriptor) else None
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Source:
 
 
 def is_buffer(data: Any) -> bool:
-    """mmap is both a buffer and a file; as a buffer threads share it."""
+    """Whether data is a buffer. An mmap is both a buffer and a file; threads can share it as a buffer."""
     try:
         memoryview(data).release()
     except TypeError:
@@ -132,12 +132,12 @@ def _reader_of(file: Any, source: Source) -> _Reader:
     raw = file.raw if isinstance(file, io.BufferedReader) else file
     if isinstance(raw, io.FileIO):
         mode = os.fstat(raw.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):  # /dev/zero says that it is seekable
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):  # /dev/zero claims to be seekable
             return _Stream(file, source)
         if hasattr(os, "pread"):
             return _Descriptor(raw)
     try:
-        # Older files have no `seekable`.
+        # Old file objects have no `seekable`.
         if file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek"):
             return _Seekable(file)
     except (OSError, ValueError, AttributeError):
@@ -155,10 +155,10 @@ class _Memory:
 
 
 class _Descriptor:
-    """A file of this machine, whatever its position is."""
+    """A local file, read independently of its position."""
 
     def __init__(self, file: io.FileIO) -> None:
-        self._file, self.fileno = file, file.fileno()  # held: who closes the file shall not be closed too early
+        self._file, self.fileno = file, file.fileno()  # holds a reference, so that the file is not closed early
         self.size = os.stat(self.fileno).st_size or os.lseek(self.fileno, 0, os.SEEK_END)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -173,7 +173,7 @@ class _Descriptor:
 
 
 class _Seekable:
-    """A file object that can go back."""
+    """A seekable file object."""
 
     def __init__(self, file: Any) -> None:
         self._file, self._lock = file, threading.Lock()
@@ -192,11 +192,11 @@ class _Seekable:
 
 
 class _Stream:
-    """What can only be read onwards; what was read is kept."""
+    """A file object that can only be read forwards; bytes already read are kept."""
 
     def __init__(self, file: Any, source: Source) -> None:
         self._file, self._limit, self._name = file, source.limit, source.name
-        self._read = getattr(file, "read1", file.read)  # it does not wait for more than there is
+        self._read = getattr(file, "read1", file.read)  # read1 returns the available bytes without waiting for more
         self._kept, self._ended, self._lock = bytearray(), False, threading.Lock()
 
     @property
@@ -211,7 +211,7 @@ class _Stream:
             return bytes(self._kept[offset : offset + size])
 
     def _fill(self, end: int) -> None:
-        """Read until there are `end` bytes, or all."""
+        """Read until there are `end` bytes, or to the end."""
         while len(self._kept) < end and not self._ended:
             part = _some_bytes(self._file, self._read, CHUNK)
             self._ended = not part
@@ -223,12 +223,12 @@ class _Stream:
 
 
 def _some_bytes(file: Any, read: Callable[[int], Any], size: int) -> bytes:
-    """At least one byte, unless there are no more, and at most `size`."""
+    """Between 1 and `size` bytes; none at the end of the file."""
     until = time.monotonic() + PATIENCE
-    while (part := read(size)) is None:  # a file that does not block has none now
+    while (part := read(size)) is None:  # a non-blocking file has no bytes yet
         try:
             select.select([file], [], [])
-        except (TypeError, ValueError, OSError):  # it is none of the system
+        except (TypeError, ValueError, OSError):  # it has no descriptor
             if time.monotonic() > until:
                 raise VaecodecError(f"the input has given no bytes for {PATIENCE:g} seconds") from None
             time.sleep(0.01)

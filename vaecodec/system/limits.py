@@ -1,15 +1,15 @@
-"""What can be chosen, and how far: plain numbers and words, which help and Tab show without loading what obeys them."""
+"""Choices and limits as plain numbers and words: help and Tab completion show them without loading heavy modules."""
 
 from __future__ import annotations
 
 MAX_PIXELS = 1 << 27
 """Default limit on the pixels of an image, for encoding and decoding: 134 megapixels, about 2.5 GB of memory."""
 MAX_METADATA = 1 << 24
-"""Default limit on a metadata section once inflated, in bytes."""
+"""Default limit on an inflated metadata section, in bytes."""
 METADATA = ("all", "icc", "none")
-"""How much of the metadata is kept."""
+"""Levels of metadata to keep."""
 MIN_EFFORT, MAX_EFFORT = 1, 9
 MIN_LOG2, MAX_LOG2 = 7, 11
 """Tiles are squares of 2^7 to 2^11 pixels a side."""
 TILE_LOG2 = 10
-"""What the encoder chooses."""
+"""Default tile size of the encoder."""

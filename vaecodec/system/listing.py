@@ -1,4 +1,4 @@
-"""What is in a folder or below a URL: files to work on, what is left out and why, and names that are refused."""
+"""Listing a folder or URL: files to work on, files left out with reasons, and unsafe names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f]|^[A-Za-z]:")
 class Listing:
     """Names relative to the folder, with "/", in order.
 
-    left_out: what is no file to work on, by the reason. refused: (name, reason) of what cannot be listed or may not be
-    named so.
+    left_out: files that are not to be worked on, by reason. refused: (name, reason) of entries that cannot be listed or
+    have unsafe names.
     """
 
     files: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Listing:
         self.left_out.setdefault(why, []).append(name)
 
     def keep(self, wanted: Callable[[str], str | None]) -> None:
-        """Leave out the files for which `wanted` gives a reason."""
+        """Leave out the files for which `wanted` returns a reason."""
         files, self.files = self.files, []
         for name in files:
             if why := wanted(name):
@@ -40,10 +40,10 @@ class Listing:
 
 
 def list_folder(root: str | Path, recursive: bool = True, without: str | Path | None = None) -> Listing:
-    """Everything in a folder or below a URL but what is hidden (begins with a dot) and the folder `without`, which may
-    lie inside. Nothing if `root` does not exist. Raises VaecodecError if it cannot be listed.
+    """Everything in a folder or below a URL except hidden names (which begin with a dot) and the folder `without`,
+    which may lie inside. Empty if `root` does not exist. Raises VaecodecError if it cannot be listed.
 
-    Symbolic links to files are followed, those to folders are not, so that nothing is met twice.
+    Symbolic links are followed to files but not to folders, so that nothing is listed twice.
     """
     folder = local_path(root)
     found = _list_url(str(root), recursive) if folder is None else _list_local(folder, recursive, without)
@@ -90,19 +90,19 @@ def _list_local(root: Path, recursive: bool, without: str | Path | None) -> List
 
 
 def _no_file(entry: os.DirEntry[str]) -> str | None:
-    """Why there is nothing to read at an entry that is no folder itself."""
+    """Why an entry other than a folder cannot be read; None if it can."""
     try:
         if entry.is_file():
             return None
         if entry.is_dir():
             return "a link to a folder"
-    except OSError:  # a loop
+    except OSError:  # a loop of links
         return "a link to nothing"
     return "a link to nothing" if entry.is_symlink() and not os.path.exists(entry.path) else "no regular file"
 
 
 def _list_url(root: str, recursive: bool) -> Listing:
-    """Whoever can write to a storage gives names: none may lead out of the folder."""
+    """Anyone who can write to the storage chooses the names: none may lead out of the folder."""
     found = Listing()
     with fsspec_for(root, "list") as fsspec:
         system, base = fsspec.core.url_to_fs(root)
@@ -120,7 +120,7 @@ def _list_url(root: str, recursive: bool) -> Listing:
 
 
 def unsafe(name: str) -> str | None:
-    """Why a relative name may not be used on this machine, if it may not."""
+    """Why a relative name is unsafe on this machine; None if it is safe."""
     if any(part in ("", ".", "..") for part in name.split("/")):
         return "its name leads out of the folder"
     if _UNSAFE.search(name):

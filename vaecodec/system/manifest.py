@@ -1,4 +1,4 @@
-"""The manifest of a folder: a line of JSON for every file that was worked on, written as soon as it is done."""
+"""The manifest of a folder: one line of JSON per processed file, written as soon as it is done."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from vaecodec.system.storage import is_url, local_path, place, url_exists
 
 MANIFEST = "manifest.jsonl"
 _START = b'{"source": '
-"""What each line begins with; other programs have files of this name, too."""
+"""First bytes of each line; they tell a manifest from other programs' files of this name."""
 
 Entry = dict[str, Any]
 
 
 @contextmanager
 def open_manifest(out: str | Path | None) -> Iterator[Callable[[Entry], None]]:
-    """Appends entries: at once in a folder, which is made; of a URL at the end of the run, whatever ends it, since
-    object stores know only whole files; nowhere for None. Raises VaecodecError if the file there is no manifest."""
+    """Appends entries: to a folder, which is created, at once; to a URL at the end of the run, however it ends, since
+    object stores have only whole files; nowhere for None. Raises VaecodecError if the existing file is not a
+    manifest."""
     if out is None:
         yield lambda entry: None
         return
@@ -40,7 +41,7 @@ def open_manifest(out: str | Path | None) -> Iterator[Callable[[Entry], None]]:
     if path.exists():
         with _opened(path) as before:
             torn = before.size > 0 and before.read(before.size - 1, 1) != b"\n"
-    with open(path, "a", encoding="utf-8", buffering=1) as file:  # a line is written as soon as it is whole
+    with open(path, "a", encoding="utf-8", buffering=1) as file:  # line buffered
         if torn:
             file.write("\n")
         yield lambda entry: print(json.dumps(entry), file=file)
@@ -60,7 +61,7 @@ def _at_url(url: str) -> Iterator[Callable[[Entry], None]]:
 
 
 def _opened(path: str | Path) -> Source:
-    """A manifest that is there; raises VaecodecError if it is a file of somebody else."""
+    """An existing manifest; raises VaecodecError if the file is not one."""
     source = Source(path) if is_url(path) or Path(path).is_file() else None
     if source is None or not _START.startswith(source.read(0, len(_START))):
         raise VaecodecError(f"{path} is no manifest of vaecodec: move it, or choose another output folder")
@@ -73,7 +74,7 @@ def _read(path: str | Path) -> bytes:
 
 
 def read_manifest(out: str | Path) -> list[Entry]:
-    """The entries of a folder or URL, in order; lines that are none are skipped."""
+    """The entries of a folder or URL, in order; invalid lines are skipped."""
     path = place(out, MANIFEST)
     local = local_path(path)
     if not (url_exists(str(path)) if local is None else local.exists()):
@@ -90,7 +91,7 @@ def read_manifest(out: str | Path) -> list[Entry]:
 
 
 class Written:
-    """What earlier runs wrote into a folder, by its manifest."""
+    """The outputs of earlier runs in a folder, by its manifest."""
 
     def __init__(self, out: str | Path) -> None:
         self._sources: dict[str, str] = {}
@@ -117,7 +118,8 @@ class Written:
         return before is not None and before != settings
 
     def targets(self, source: str) -> list[str]:
-        """Names of what was made from a file, now or by an earlier rule of naming: the same folder in both trees."""
+        """Names of the outputs of a file, under the current or an earlier naming rule, in the same folder of both
+        trees."""
         path = PurePosixPath(source)
         return [name for name in self._targets.get((str(path.parent), path.name), []) if not self.others(name, source)]
 
@@ -127,7 +129,8 @@ def _parent(path: str) -> str:
 
 
 def _name_in(out: str | Path, folder: str) -> str | None:
-    """A folder that a manifest names, relative to `out`, which may have been moved or been named otherwise then."""
+    """A folder named in a manifest, relative to `out`, which may have been moved, or been addressed differently
+    then."""
     local = local_path(out)
     if local is None:
         base = f"{out}".rstrip("/")

@@ -1,4 +1,4 @@
-"""Names of outputs, and how a file of ours is known."""
+"""Names of outputs, and how .vaec files are recognised."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import PurePosixPath
 
 SUFFIX = ".vaec"
 MAGIC = b"VAEC"
-"""How a file of ours is named, and how it begins."""
+"""Suffix and first bytes of .vaec files."""
 _INNER = (
     "apng avif avifs bmp dib gif heic heif hif j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx jxl mpo pbm pcx pfm pgm png "
     "pnm ppm psd qoi sgi tga tif tiff webp"
 )
 INNER = frozenset(f".{name}" for name in _INNER.split())
-"""Suffixes that a decoded image need not keep. A list of its own: names shall not depend on what is installed."""
+"""Suffixes that a decoded image need not keep. The list is fixed, so that names do not depend on installed plugins."""
 
 
 def encoded_name(name: str) -> str:
-    """The .vaec file of an image: its whole name, so that no two have the same, whatever arrives later."""
+    """The .vaec file of an image: its whole name is kept, so that no two ever collide."""
     return name + SUFFIX
 
 
 def short_name(name: str) -> str:
-    """The .vaec file of an image that is named by itself: a.png -> a.vaec."""
+    """The default .vaec file of a single image: a.png -> a.vaec."""
     return PurePosixPath(name).stem + SUFFIX
 
 
 def long_name(name: str, kind: str, suffix: str) -> str:
-    """What tells the outputs of a.png and a.jpg, or of a.png.vaec and a.jpg.vaec, apart."""
+    """A name that keeps the outputs of a.png and a.jpg, or of a.png.vaec and a.jpg.vaec, apart."""
     return encoded_name(name) if kind == "encode" else _bare(name) + suffix
 
 
@@ -40,7 +40,7 @@ def decoded_name(name: str, suffix: str) -> str:
 
 
 def decoded_names(names: Collection[str], suffix: str) -> dict[str, str]:
-    """Those of many: names that would meet keep the suffix that they have within: a.jpg.png."""
+    """The images of many .vaec files: names that would collide keep their inner suffix: a.jpg.png."""
     chosen = {name: decoded_name(name, suffix) for name in names}
     while True:
         count = Counter(chosen.values())
@@ -51,12 +51,12 @@ def decoded_names(names: Collection[str], suffix: str) -> dict[str, str]:
 
 
 def with_dot(suffix: str) -> str:
-    """A suffix as people give it: png, .png."""
+    """A suffix as users write it, png or .png, with its dot."""
     return suffix if suffix.startswith(".") else f".{suffix}"
 
 
 def folded(name: str) -> str:
-    """Equal for names that some file systems do not tell apart."""
+    """A key that is equal for names that some file systems do not distinguish."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Writing outputs: whole or not at all, and never in place of somebody else's file."""
+"""Writing outputs: whole or not at all, and never over foreign files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vaecodec.system.naming import MAGIC
 from vaecodec.system.storage import fsspec_for, local_path
 
 LABEL_BYTES = 100
-"""How much of its target's name a temporary file has, in bytes: names may have 255, or fewer."""
+"""How many bytes of its target's name a temporary file has: file systems allow names of 255, or fewer."""
 IN_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV}
-"""What systems answer where a file may be written to but not be replaced: its folder is closed, it is a mount of its
-own, or its owner could not be kept."""
+"""Errors for a file that can be written but not replaced: its folder is read-only, it is a mount, or its owner could
+not be kept."""
 
 
 class Found(Enum):
-    """What is at a path, following symbolic links."""
+    """The kind of file at a path, following symbolic links."""
 
     NOTHING = "nothing"
     EMPTY = "an empty file"
@@ -36,7 +36,7 @@ class Found(Enum):
 
 
 def look_at(path: str | os.PathLike[str]) -> Found:
-    """What is at a path or URL now. Raises VaecodecError where that cannot be told."""
+    """The kind of file at a path or URL now. Raises VaecodecError if it cannot be determined."""
     local = local_path(path)
     if local is None:
         return _look_at_url(str(path))
@@ -46,7 +46,7 @@ def look_at(path: str | os.PathLike[str]) -> Found:
         mode = local.stat().st_mode
         if stat.S_ISDIR(mode):
             return Found.FOLDER
-        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):  # a disk holds data, too
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):  # a block device holds data as well
             return Found.DEVICE
     except FileNotFoundError:
         return Found.NOTHING
@@ -55,7 +55,7 @@ def look_at(path: str | os.PathLike[str]) -> Found:
     try:
         with open(local, "rb") as file:
             return _kind(file.read(len(MAGIC)))
-    except OSError:  # whatever it is, it is not known to be ours
+    except OSError:  # unreadable, so not known to be ours
         return Found.OTHER
 
 
@@ -76,8 +76,9 @@ def _kind(start: bytes) -> Found:
 
 
 def check_free(path: str | os.PathLike[str], stream: bool, overwrite: bool) -> Found:
-    """Raises VaecodecError if an output may not be written there: a .vaec file (`stream`) replaces .vaec files and
-    empty ones only, whatever `overwrite` says, and nothing is replaced without it. Returns what is there."""
+    """Raises VaecodecError if an output may not be written there. A .vaec file (`stream`) replaces only .vaec files and
+    empty ones, whatever `overwrite` says; without `overwrite` nothing is replaced. Returns the kind of the existing
+    file."""
     found = look_at(path)
     if found is Found.FOLDER:
         raise VaecodecError(f"cannot write {path}: it is a folder")
@@ -89,8 +90,8 @@ def check_free(path: str | os.PathLike[str], stream: bool, overwrite: bool) -> F
 
 
 def check_output(source: object, path: str | os.PathLike[str], stream: bool, overwrite: bool) -> None:
-    """Fail before any work where an output cannot be written: raises VaecodecError as check_free does, for the input
-    itself, and where there is no such folder. source: the input, of which paths and URLs are looked at."""
+    """Fail early if an output cannot be written: raises VaecodecError as check_free does, and if the output is the
+    input or its folder is missing. source: the input, compared if it is a path or URL."""
     if isinstance(source, str | os.PathLike) and same_file(source, path):
         raise VaecodecError(f"input and output are the same file: {path}")
     found, local = check_free(path, stream, overwrite), local_path(path)
@@ -100,7 +101,7 @@ def check_output(source: object, path: str | os.PathLike[str], stream: bool, ove
 
 
 def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether two paths or URLs are one; on this machine, one regular file: a terminal may be input and output."""
+    """Whether two paths or URLs are one; on this machine, one regular file: a terminal may be both input and output."""
     mine, theirs = local_path(one), local_path(other)
     if str(one) == str(other):
         return True
@@ -108,19 +109,19 @@ def same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> boo
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = False) -> None:
-    """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind.
-    A URL is handed to fsspec.
+    """Write `data` to a temporary name beside `path` and rename it; raises VaecodecError and leaves nothing behind. A
+    URL is handed to fsspec.
 
-    Without `overwrite` an existing file is refused; a .vaec file never takes the place of a file that is none. Of a
-    symbolic link the target is written. A file that is replaced keeps its mode and its owner, and loses its other hard
-    links, which keep the old content. Where a file cannot be replaced (a mount of its own, a folder without write
-    permission, an owner who cannot be kept), it is overwritten in place; pipes and devices are written to.
+    Without `overwrite` an existing file is refused; a .vaec file never replaces a foreign file. Symbolic links are
+    followed. A replaced file keeps its mode and owner and loses its other hard links, which keep the old content. A
+    file that cannot be replaced (a mount, a folder without write permission, an owner that cannot be kept) is
+    overwritten in place; pipes and devices are written to.
     """
     found = check_free(path, data.startswith(MAGIC), overwrite)
     target = local_path(path)
     if target is None:
         with fsspec_for(str(path), "write") as fsspec, fsspec.open(path, "wb") as file:
-            file.write(data)  # object stores show a new object when it is closed
+            file.write(data)  # an object store publishes the object on close
         return
     try:
         if found is Found.DEVICE:
@@ -136,8 +137,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes, overwrite: bool = Fal
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """The number of a descriptor of this process that a path stands for, as /dev/stdout does. Opened by its path, a
-    file that it leads to would be written from its beginning, in place of where the shell has come to."""
+    """The descriptor of this process that a path names, as /dev/stdout does. Opening the path would write a redirected
+    file from its beginning instead of the shell's position."""
     name = os.path.abspath(path)
     own = {os.path.realpath(folder) for folder in ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")}
     for _ in range(40):
@@ -177,7 +178,7 @@ def _write_file(path: Path, data: bytes, new: bool) -> None:
 
 
 def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -> None:
-    """Raises FileExistsError if the file is to be `new` and another process has been quicker."""
+    """Raises FileExistsError if the file is to be `new` and another process was faster."""
     partial = path.with_name(f".{_label(path.name)}.{os.urandom(4).hex()}.partial")
     try:
         write_new(partial, data, there)
@@ -188,7 +189,7 @@ def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -
             except FileExistsError:
                 raise
             except (OSError, AttributeError, NotImplementedError):
-                pass  # a file system or a machine without hard links
+                pass  # no hard links here
         partial.replace(path)
     finally:
         with suppress(OSError):
@@ -196,19 +197,19 @@ def _replace(path: Path, data: bytes, there: os.stat_result | None, new: bool) -
 
 
 def write_new(path: Path, data: bytes, like: os.stat_result | None) -> None:
-    """A new file with the mode and the owner of another, from its first byte on."""
+    """A new file that has the mode and the owner of another from its first byte on."""
     mode = stat.S_IMODE(like.st_mode) & 0o777 if like else 0o666
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         if like and hasattr(os, "fchown"):
             new = os.fstat(file.fileno())
             if (new.st_uid, new.st_gid) != (like.st_uid, like.st_gid):
                 os.fchown(file.fileno(), like.st_uid, like.st_gid)
-            os.fchmod(file.fileno(), mode)  # what the umask took away
+            os.fchmod(file.fileno(), mode)  # restores what the umask removed
         file.write(data)
 
 
 def _overwrite(path: Path, data: bytes) -> None:
-    """In place. Room is made sure of before anything is lost."""
+    """Overwrite in place. Space is reserved before anything is lost."""
     with open(path, "r+b", buffering=0) as file:
         there = os.fstat(file.fileno())
         if stat.S_ISREG(there.st_mode) and len(data) > there.st_size and hasattr(os, "posix_fallocate"):
@@ -226,13 +227,13 @@ def _overwrite(path: Path, data: bytes) -> None:
 
 
 def _label(name: str) -> str:
-    """What a temporary file shows of its target's name."""
+    """The part of its target's name that a temporary file shows."""
     return os.fsencode(name)[:LABEL_BYTES].decode(errors="ignore")
 
 
 def remove_partials(paths: Collection[Path], age: float = 0) -> None:
-    """Remove the temporary files of `write_whole` to these paths whose process was killed: those that nobody has
-    written to for `age` seconds."""
+    """Remove temporary files that killed processes left when writing to these paths: those unchanged for `age`
+    seconds."""
     newest = time.time() - age
     names = {(path.parent, _label(path.name)) for path in paths}
     for folder in {path.parent for path in paths}:
@@ -242,7 +243,7 @@ def remove_partials(paths: Collection[Path], age: float = 0) -> None:
 
 
 def _changed(path: Path) -> float:
-    """When a file was last written to; infinity if another process has just removed it."""
+    """Time of the last change of a file; infinity if another process has just removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Work on independent parts of an image in parallel, at bounded memory."""
+"""Parallel work on independent parts of an image, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 Progress = Callable[[float], None]
-"""Called with the share of the work that is done, 0 to 1."""
+"""Called with the fraction of the work that is done, 0 to 1."""
 
 
 class Workers:
-    """Threads that share the nets of one codec; `parallel` False (a device that is parallel itself) makes it one."""
+    """Threads that share the nets of one codec; a single one if `parallel` is False (the device is parallel in
+    itself)."""
 
     def __init__(self, threads: int | None, parallel: bool = True) -> None:
         self._threads, self.parallel = threads, parallel
@@ -24,11 +25,11 @@ class Workers:
         self.count = (threads or available or 1) if parallel else 1
 
     def threads_for(self, parts: int) -> int | None:
-        """Threads that the nets should use for one part where there are `parts` (None: as many as there are)."""
+        """Threads for the nets on one of `parts` parts (None: all)."""
         return 1 if self.parallel and parts > 1 else self._threads
 
     def map(self, work: Callable[[In], Out], items: Iterable[In], progress: Progress | None = None) -> Iterator[Out]:
-        """Results in the order of `items`, few of which are under way at a time."""
+        """Results in the order of `items`, of which only a few are processed at a time."""
         items = list(items)
         for done, result in enumerate(self._map(work, items), 1):
             if progress:

@@ -1,5 +1,4 @@
-"""How processes live: with their standard streams, and until they end by unwinding, so that their temporary files are
-removed."""
+"""The life of processes: their standard streams, and their end by unwinding, which removes temporary files."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE = 5.0
-"""Seconds that a process whose parent has died may take to unwind."""
+"""Seconds that a process has to unwind after its parent has died."""
 
 
 def fill_standard_streams() -> None:
-    """Open something in place of standard streams that are closed, as services have them: a file that is opened later
-    would get their numbers, and whatever a library prints would end up in it. Reading and writing still fail, as they
-    would; complaints get lost."""
+    """Open substitutes for closed standard streams, as services have them. Otherwise a file opened later would get
+    their descriptors, and the prints of libraries would end up in it. Reading and writing still fail as before; error
+    messages are lost."""
     for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -32,7 +31,7 @@ def fill_standard_streams() -> None:
                 os.close(opened)
             os.set_inheritable(number, True)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process lives)
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
 
 
 def unwind_on_signals() -> None:
@@ -43,25 +42,25 @@ def unwind_on_signals() -> None:
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:
-    for other in ENDING:  # another one would cut the removal of temporary files short
+    for other in ENDING:  # a second signal would interrupt the removal of temporary files
         signal.signal(other, _go_on)
     sys.exit(128 + number)
 
 
 def _go_on(number: int, frame: FrameType | None) -> None:
-    """In place of SIG_IGN: with that Python would complain of a signal that had come just before."""
+    """Ignores a signal. With SIG_IGN Python would complain about a signal that arrived just before."""
 
 
 def pass_on_stops(error: BaseException) -> None:
-    """Raise what is to end the process, for those who catch everything. A signal that arrives while a compiled module
-    loads comes out as the cause of an ImportError."""
+    """Re-raise exceptions that end the process, for callers that catch everything. A signal that arrives while a
+    compiled module loads appears as the cause of an ImportError."""
     for stop in (error, error.__cause__):
         if isinstance(stop, KeyboardInterrupt | SystemExit):
             raise stop
 
 
 def end_with_parent() -> None:
-    """End this process of multiprocessing when its parent dies, even by SIGKILL, which nobody can answer."""
+    """End this process of multiprocessing when its parent dies, even by SIGKILL."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()

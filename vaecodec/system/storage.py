@@ -1,4 +1,4 @@
-"""Where files are: on this machine, or wherever fsspec reaches (s3://bucket/key, memory://name, ...)."""
+"""Where files are: on this machine, or anywhere fsspec reaches (s3://bucket/key, memory://name, ...)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_url(path: object) -> bool:
-    """Whether a path belongs to fsspec."""
+    """Whether a path is a URL for fsspec."""
     return isinstance(path, str) and "://" in path
 
 
@@ -27,7 +27,7 @@ def local_path(path: str | os.PathLike[str]) -> Path | None:
 
 
 def place(root: str | Path, name: str) -> str | Path:
-    """Where a file of a folder or URL is, by its relative name with "/"."""
+    """The path or URL of a file in a folder or URL, by its relative name with "/"."""
     return f"{root}".rstrip("/") + f"/{name}" if is_url(root) else Path(root, name)
 
 
@@ -38,19 +38,19 @@ def url_exists(url: str) -> bool:
 
 
 def is_folder(path: str) -> bool:
-    """Whether a path or URL is a folder that is there."""
+    """Whether a path or URL is an existing folder."""
     local = local_path(path)
     if local is not None:
         return local.is_dir()
     with fsspec_for(path, "look for") as fsspec:
         system, name = fsspec.core.url_to_fs(path)
-        # A file first: of a page on the web fsspec would have to guess from its text whether it is a folder.
+        # Test for a file first: for a web page fsspec would have to guess from its text whether it is a folder.
         return not system.isfile(name) and system.isdir(name)
 
 
 @contextmanager
 def fsspec_for(url: str, action: str) -> Iterator[ModuleType]:
-    """fsspec, with everything that it raises turned into a VaecodecError."""
+    """fsspec, with all its errors turned into VaecodecError."""
     try:
         import fsspec
     except ImportError as error:
@@ -61,11 +61,11 @@ def fsspec_for(url: str, action: str) -> Iterator[ModuleType]:
         raise
     except ImportError as error:
         raise VaecodecError(f"{url} needs more packages: {one_line(error)}") from error
-    except Exception as error:  # every kind of storage has errors of its own
+    except Exception as error:  # each storage has its own errors
         raise VaecodecError(f"cannot {action} {url}: {reason(error)}") from error
 
 
 def open_url(url: str) -> Any:
-    """A URL as a binary file object."""
+    """Open a URL as a binary file object."""
     with fsspec_for(url, "read") as fsspec:
         return fsspec.open(url, "rb").open()

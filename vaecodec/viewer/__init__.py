@@ -1,4 +1,4 @@
-"""Pages of HTML that need nothing else, with a slider between images: people judge a codec with their eyes."""
+"""Self-contained HTML pages with a slider between images, to judge a codec by eye."""
 
 from vaecodec.viewer.pages import STYLE, escaped, table
 from vaecodec.viewer.scenes import FIT, Scene, Side, viewer

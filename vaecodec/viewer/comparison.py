@@ -11,9 +11,9 @@ from vaecodec.viewer.pages import STYLE, escaped, resource, table
 from vaecodec.viewer.scenes import FIT, Scene, Side, viewer
 
 WORDS = ("{} bytes", "{} bpp", "{} smaller", "SSIMULACRA 2 {}", "MS-SSIM {}", "PSNR {} dB")
-"""What is said below an image, for each of COLUMNS."""
+"""Caption of an image: a phrase for each of COLUMNS."""
 SMALL = 1 << 20
-"""Up to how many pixels an image is compressed with some effort: of larger ones that takes long."""
+"""Most pixels of an image that is compressed with effort: larger ones take long."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Seen:
 
     @classmethod
     def of(cls, name: str, shown: Shown, first: Shown, like: Likeness | None) -> Seen:
-        """like: None for the first itself."""
+        """like: None for the first file itself."""
         figures = cells(shown, first, like)
         facts = [form.format(cell) for form, cell in zip(WORDS, figures, strict=True) if cell not in ("", EQUAL)]
         facts += ["equal pixels"] if EQUAL in figures else []
@@ -38,7 +38,7 @@ class Seen:
 
 
 def comparison_page(files: Sequence[Seen], width: int, height: int, notes: Iterable[str]) -> str:
-    """HTML of images width x height; `files` have different names, and the first is what the others came from."""
+    """HTML page comparing images of width x height; `files` have distinct names, and the first is the original."""
     first, second = files[0], files[1]
     scene = Scene(
         first.name, width, height, {file.name: file.side for file in files}, clear=any(f.clear for f in files)

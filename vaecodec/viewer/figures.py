@@ -1,4 +1,4 @@
-"""How near images are to another one, whatever the formats of their files."""
+"""Likeness of images to an original, whatever their file formats."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from vaecodec.targets import MS_SSIM_SIDE, SSIMULACRA2_SIDE
 Pixels = NDArray[np.uint8]
 
 COLUMNS = ("bytes", "bpp", "smaller", "SSIMULACRA 2", "MS-SSIM", "PSNR, dB")
-"""What people read of a file: see cells."""
+"""Figures of a file, see cells."""
 EQUAL = "equal"
 SSIMULACRA2_PIXELS = 1 << 24
-"""Most pixels that SSIMULACRA 2 is computed of: its package takes about 500 bytes for each."""
+"""Most pixels for SSIMULACRA 2: its package takes about 500 bytes per pixel."""
 
 
 @dataclass(frozen=True)
 class Shown:
     """An image file as it is shown. size: bytes of the file; pixels: (H, W, 3), or (H, W, 4) with alpha, uint8; icc:
-    the colour profile that describes them, or None; notes: what had to be converted."""
+    their colour profile, or None; notes: conversions."""
 
     size: int
     pixels: Pixels
@@ -45,14 +45,14 @@ class Shown:
 
     @property
     def bpp(self) -> float:
-        """Bits a pixel of the whole file."""
+        """Bits per pixel of the whole file."""
         return self.size * 8 / (self.width * self.height)
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How near an image is to another. psnr: dB of the RGB samples that are seen, None where all are equal; ms_ssim:
-    0 to 1; ssimulacra2: up to 100; None where it cannot be computed, with a note that says why."""
+    """Likeness of an image to another. psnr: dB over the visible RGB samples, None if all are equal; ms_ssim: 0 to 1;
+    ssimulacra2: up to 100. The last two are None if they cannot be computed, and a note says why."""
 
     identical: bool
     psnr: float | None
@@ -62,7 +62,7 @@ class Likeness:
 
 
 def cells(shown: Shown, first: Shown, like: Likeness | None) -> list[str]:
-    """COLUMNS of a file in words, empty where there is nothing to say; like: None for the first itself."""
+    """The texts for COLUMNS of a file, empty where there is no value; like: None for the first file itself."""
     sizes = [str(shown.size), f"{shown.bpp:.3f}"]
     if like is None:
         return [*sizes, "", "", "", ""]
@@ -75,8 +75,8 @@ def cells(shown: Shown, first: Shown, like: Likeness | None) -> list[str]:
 
 
 def read_shown(source: Any, codec: Codec) -> Shown:
-    """An image file of any format that is read here, .vaec too. source: as Source takes it; codec: decodes .vaec files
-    and limits pixels. Raises VaecodecError for what cannot be read."""
+    """Read an image file of any supported format, including .vaec. source: as for Source; codec: decodes .vaec files
+    and limits pixels. Raises VaecodecError if it cannot be read."""
     with Source(source, input_limit(codec.max_pixels)) as opened:
         coded = opened.read(0, len(MAGIC)) == MAGIC
         picture = codec.decode_picture(opened) if coded else to_picture(opened, codec.max_pixels)
@@ -89,10 +89,10 @@ def _as_shown(picture: Picture) -> Pixels:
 
 
 def likeness(first: Shown, other: Shown) -> Likeness:
-    """How near `other` is to `first`; raises ImageError if their sizes differ.
+    """Likeness of `other` to `first`; raises ImageError if their sizes differ.
 
-    Where both have the same alpha, colours that nobody sees do not count; where their alpha differs, both are laid on
-    black and on white, and the worse counts.
+    With equal alpha, invisible colours do not count. With different alpha, both images are composited on black and on
+    white, and the worse result counts.
     """
     if first.pixels.shape[:2] != other.pixels.shape[:2]:
         raise ImageError(
@@ -118,7 +118,7 @@ def likeness(first: Shown, other: Shown) -> Likeness:
 
 
 def _pairs(first: Pixels, other: Pixels) -> tuple[list[tuple[Pixels, Pixels]], NDArray[np.bool_] | None]:
-    """RGB images to be compared, and which of their pixels (H, W) are seen, None: all."""
+    """RGB images to compare, and a mask of the visible pixels (H, W), None: all."""
     one, two = (pixels[:, :, 3] if pixels.shape[2] == 4 else None for pixels in (first, other))
     if one is None and two is None:
         return [(first, other)], None
@@ -131,19 +131,19 @@ def _pairs(first: Pixels, other: Pixels) -> tuple[list[tuple[Pixels, Pixels]], N
 
 
 def _laid_on(ground: int, pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
-    """RGB on a background, black (0) or white (255)."""
+    """RGB composited on a background, black (0) or white (255)."""
     share = alpha[:, :, None].astype(np.uint16)
     return ((pixels[:, :, :3] * share + ground * (255 - share) + 127) // 255).astype(np.uint8)
 
 
 def _no_ssimulacra2(shown: Shown) -> str | None:
-    """Why it cannot be computed, or None."""
+    """Why SSIMULACRA 2 cannot be computed, or None."""
     if min(shown.width, shown.height) < SSIMULACRA2_SIDE:
         return f"it needs {SSIMULACRA2_SIDE} pixels a side"
     if shown.width * shown.height > SSIMULACRA2_PIXELS:
         return f"of more than {SSIMULACRA2_PIXELS} pixels it takes too much memory"
     try:
         import ssimulacra2  # noqa: F401
-    except Exception:  # whatever a package of another time raises: the other measures do without it
+    except Exception:  # an incompatible package may raise anything: the other measures remain
         return "pip install ssimulacra2"
     return None

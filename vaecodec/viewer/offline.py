@@ -1,4 +1,4 @@
-"""The page of the web package with files in it: it decodes and encodes where nothing but a browser is installed."""
+"""The page of the web package with files embedded: any browser shows them and encodes, with nothing installed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from vaecodec.types import SourceLike
 from vaecodec.viewer.pages import escaped
 
 CONTENTS = "<!-- contents -->"
-"""Where the page takes files and weights (web/page/page.html, web/page/embedded.ts)."""
+"""Where files and weights are inserted into the page (web/page/page.html, web/page/embedded.ts)."""
 SHOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
-"""How files begin that every browser shows as they are: PNG, JPEG, WebP."""
+"""First bytes of formats that every browser shows: PNG, JPEG, WebP."""
 
 
 @dataclass(frozen=True)
 class Enclosed:
-    """A file in the page. model: the identity that decoding asks for, b"" for files that need no model; coded: whether
-    it is a .vaec file; notes: what was converted."""
+    """A file embedded in the page. model: the identity of the model that decodes it, b"" if it needs none; coded:
+    whether it is a .vaec file; notes: conversions."""
 
     name: str
     data: bytes
@@ -41,8 +41,8 @@ class Enclosed:
 
 
 def enclosed(source: SourceLike, name: str, max_pixels: int = MAX_PIXELS) -> Enclosed:
-    """A .vaec file, damaged or not, or an image of another format: what browsers do not show becomes a PNG. source: as
-    Source takes it; name: what the page calls it. Raises VaecodecError for what is neither."""
+    """Embed a .vaec file, damaged or not, or another image; formats that browsers do not show become PNG. source: as
+    for Source; name: its name on the page. Raises VaecodecError for anything else."""
     with Source(source, input_limit(max_pixels)) as opened:
         if opened.read(0, len(MAGIC)) == MAGIC:
             container = read_container(opened, max_pixels, partial=True)
@@ -57,9 +57,11 @@ def enclosed(source: SourceLike, name: str, max_pixels: int = MAX_PIXELS) -> Enc
 
 
 def offline_page(files: Sequence[Enclosed], model: ModelFile | None = None) -> str:
-    """HTML with files, and with the weights that decode them; where one is no .vaec file, or there is none, with all
-    of the default model, which encodes in the page. model: of files that need one of your own. Raises ModelError for
-    files of a model that is not here."""
+    """HTML page with files and the weights that decode them.
+
+    If a file is not .vaec, or there are no files, all of the default model is included, so that the page can encode.
+    model: for files that need a model of your own. Raises ModelError if the model of a file is not available.
+    """
     encodes = not files or any(not file.coded for file in files)
     weights = {m.identity: (m, encodes) for m in ([load_model()] if encodes else [])}
     for file in files:
@@ -81,12 +83,12 @@ def _model_of(file: Enclosed, own: ModelFile | None) -> ModelFile:
 
 
 def _bytes(model: ModelFile, whole: bool) -> bytes:
-    """The file of a model: whole where it shall encode, or where nobody knows its slim copy."""
+    """The file of a model: the whole if it must encode or no slim copy of it is registered, else the slim copy."""
     ours = model.name in shipped_models()
     return slim_copy(model) if ours and not whole and not model.slim else read_raw(model.path).data
 
 
 def _tag(kind: str, name: str, data: bytes) -> str:
-    """Data in an element that no browser runs."""
+    """Data in an element that browsers do not execute."""
     text = base64.b64encode(data).decode()
     return f'<script type="application/octet-stream" data-{kind}="{escaped(name)}">{text}</script>'

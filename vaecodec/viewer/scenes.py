@@ -1,4 +1,4 @@
-"""The viewer: two images on top of each other, and a slider that uncovers one."""
+"""The viewer: two images on top of each other, and a slider that reveals one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from PIL import Image
 from vaecodec.viewer.pages import escaped, resource
 
 WEBP_SIDE = 16383
-"""Most pixels a side of a WebP file."""
+"""Largest side of a WebP file, in pixels."""
 FIT = "fit"
-"""The zoom at which the whole image is seen."""
+"""The zoom that shows the whole image."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One image of a scene, for the page: its file, losslessly, and what is said below it; missed: marked in red."""
+    """One image of a scene on the page: its lossless file and its caption; missed: marked in red."""
 
     uri: str
     text: str
@@ -33,8 +33,7 @@ class Side:
     def of(
         cls, pixels: NDArray[np.uint8], text: str, missed: bool = False, profile: bytes | None = None, effort: int = 60
     ) -> Side:
-        """pixels: (H, W, 3 or 4) uint8; profile: the ICC profile that they are to be shown by; effort: 0 (quick) to 100
-        (small)."""
+        """pixels: (H, W, 3 or 4) uint8; profile: their ICC profile; effort: 0 (fast) to 100 (small)."""
         options: dict[str, Any] = {"icc_profile": profile} if profile else {}
         kind = "WEBP" if max(pixels.shape) <= WEBP_SIDE else "PNG"
         options |= {"lossless": True, "quality": effort, "method": 4 if effort else 0} if kind == "WEBP" else {}
@@ -45,8 +44,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Scene:
-    """Images of one size, width x height, to choose two from. always: by their names; by_target: those that depend on a
-    second choice, by that and by their names; clear: some are transparent."""
+    """Images of one size, width x height, to compare in pairs. always: images by name; by_target: images that depend on
+    a second choice, by that choice and by name; clear: some are transparent."""
 
     name: str
     width: int
@@ -95,7 +94,7 @@ def _select(identity: str, label: str, options: Mapping[str, str], chosen: str |
 
 
 def _json(scenes: Sequence[Scene]) -> str:
-    """For a script element: what could end it is escaped."""
+    """JSON for a script element, with the characters escaped that could end it."""
     return json.dumps([_facts(scene) for scene in scenes]).replace("<", "\\u003c")
 
 
