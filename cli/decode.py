@@ -112,7 +112,6 @@ def decode(
     from vaecodec.codec import Codec
     from vaecodec.codec.scaling import decode_scaled
     from vaecodec.coding.windows import Damage
-    from vaecodec.folders import Task
     from vaecodec.picture import Saving, save_picture
     from vaecodec.picture.formats import can_write
     from vaecodec.system.files import Source
@@ -126,9 +125,10 @@ def decode(
             raise click.UsageError("--region and --salvage are for single files.")
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
-        task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
         from vaecodec.cli.folder import Many, run_many
+        from vaecodec.folders import Task
 
+        task = Task("decode", suffix, force=force, codec=options, saving=saving, scale=scale)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs

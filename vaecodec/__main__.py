@@ -1,5 +1,5 @@
 """python -m vaecodec"""
 
-from vaecodec.cli import main
+from vaecodec.cli import run
 
-main()
+run()

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from vaecodec.codec.files import encode_file
 from vaecodec.coding.batch import in_chunks, in_passes
-from vaecodec.coding.encoder import Encoding
 from vaecodec.model.rate import quality_units
 from vaecodec.picture import Picture, to_picture
-from vaecodec.rate_control.promise import files, looked_at
-from vaecodec.rate_control.reach import Reached, reach
 from vaecodec.system.parallel import Progress, Workers
-from vaecodec.targets import Target, check_alone
 
 if TYPE_CHECKING:
+    from vaecodec.rate_control.reach import Reached
+    from vaecodec.targets import Target
     from vaecodec.types import ImageLike, SourceLike
 
 from vaecodec.codec.held import Held
@@ -41,6 +39,8 @@ class Encodes(Held):
         True
         >>> within = codec.encode(image, target=vaecodec.Bpp(2.5))
         """
+        from vaecodec.targets import check_alone
+
         check_alone(quality, target)
         picture = to_picture(image, self.max_pixels)
         if target is not None:
@@ -101,6 +101,9 @@ class Encodes(Held):
         progress: Progress | None,
         effort: int | None,
     ) -> list[bytes]:
+        from vaecodec.coding.encoder import Encoding  # decoding does not pay for it
+        from vaecodec.rate_control.promise import files, looked_at
+
         encoding = Encoding(pictures, self.session, workers, effort)
         units = quality_units(self.model.default_quality if quality is None else quality)
         return files(encoding, encoding.code(units, progress, again=looked_at(encoding, units)))
@@ -110,6 +113,9 @@ class Encodes(Held):
     ) -> Reached:
         """The file that meets a target, and how it was reached. Raises TargetError if no file does and the target does
         not accept the nearest, VaecodecError for an invalid target."""
+        from vaecodec.coding.encoder import Encoding
+        from vaecodec.rate_control.reach import reach
+
         return reach(Encoding([picture], self.session, self.session.workers, effort), target, progress)
 
     def encode_batch(
@@ -128,11 +134,15 @@ class Encodes(Held):
 
         >>> first, second = codec.encode_batch([image, "photo.png"], quality=40)
         """
+        from vaecodec.targets import check_alone
+
         check_alone(quality, target)
         session = self.session
         # Refinement itself takes all cores.
         workers = session.workers if session.refiner(effort) else session.lane
         if target is not None:
+            from vaecodec.coding.encoder import Encoding
+            from vaecodec.rate_control.reach import reach
 
             def reached(image: ImageLike) -> bytes:
                 encoding = Encoding([to_picture(image, self.max_pixels)], session, workers, effort)

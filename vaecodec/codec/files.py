@@ -11,12 +11,12 @@ from vaecodec.picture import Saving, save_picture, to_picture
 from vaecodec.picture.formats import can_write
 from vaecodec.system.files import Source, input_limit
 from vaecodec.system.output import check_output, write_whole
-from vaecodec.targets import Target, check_alone
 
 if TYPE_CHECKING:
     from vaecodec.codec.decoding import Decodes
     from vaecodec.codec.encoding import Encodes
     from vaecodec.coding.windows import Region
+    from vaecodec.targets import Target
     from vaecodec.types import SourceLike
 
 Output = str | os.PathLike[str]
@@ -32,6 +32,8 @@ def encode_file(
     overwrite: bool,
 ) -> list[str]:
     """See Codec.encode_file."""
+    from vaecodec.targets import check_alone
+
     check_alone(quality, target)
     check_output(source, output, stream=True, overwrite=overwrite)
     with Source(source, input_limit(codec.max_pixels)) as opened, naming(opened.name):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.bitstream.grid import Rect, TileGrid
 from vaecodec.bitstream.spec import PATCH
-from vaecodec.coding.refine import Refiner
-from vaecodec.coding.tile import Refine, TileCoder
 from vaecodec.errors import VaecodecError
 from vaecodec.nets.interface import Float
 from vaecodec.system.limits import MAX_EFFORT, MIN_EFFORT
+
+if TYPE_CHECKING:
+    from vaecodec.coding.refine import Refiner
+    from vaecodec.coding.tile import Refine, TileCoder
 
 FIRST_STEPS = 64
 """Steps of effort 2; each further level doubles them. Effort 1 keeps the latents of the analysis."""

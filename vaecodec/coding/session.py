@@ -7,12 +7,12 @@ import importlib.util
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vaecodec.bitstream.container import DROPPED
 from vaecodec.coding.clock import Clock, no_clock
 from vaecodec.coding.effort import refinement_steps
 from vaecodec.coding.quantise import STRENGTH, Quantiser
-from vaecodec.coding.refine import Refiner
 from vaecodec.coding.tile import TileCoder
 from vaecodec.errors import BackendError, VaecodecError
 from vaecodec.model.config import METRICS
@@ -22,6 +22,9 @@ from vaecodec.nets import BACKENDS, load_nets
 from vaecodec.nets.interface import Nets
 from vaecodec.system.limits import MAX_METADATA, MAX_PIXELS, TILE_LOG2
 from vaecodec.system.parallel import Workers
+
+if TYPE_CHECKING:
+    from vaecodec.coding.refine import Refiner
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Session:
         BackendError if the runtime it needs is missing, VaecodecError for an invalid effort."""
         if not refinement_steps(self.settings.effort if effort is None else effort):
             return None
+        from vaecodec.coding.refine import Refiner  # few refine
+
         with self._lock:
             if self._refiner is None:
                 backend, model = self._refining_backend(), self.model

@@ -19,8 +19,9 @@ class FloatLayers:
 
     def conv(self, x: str, layer: str, scale_out: float = 1.0) -> str:
         """A layer, with a factor on its output folded into its weights."""
-        weight = self.model.float_tensor(f"{self.net}.{layer}.weight") * scale_out
-        bias = self.model.float_tensor(f"{self.net}.{layer}.bias") * scale_out
+        weight, bias = (self.model.float_tensor(f"{self.net}.{layer}.{part}") for part in ("weight", "bias"))
+        weight *= scale_out
+        bias *= scale_out
         return self.graph.conv(x, weight, bias, weight.shape[0] if weight.shape[-1] == 3 else 1)
 
     def act(self, x: str) -> str:

@@ -50,11 +50,11 @@ def _attribute(name: str, value: int | float | str | list[int]) -> bytes:
     return _bytes(1, name) + body
 
 
-def _tensor(name: str, array: NDArray[Any]) -> bytes:
-    """TensorProto: dims 1, data_type 2, name 8, raw_data 9."""
-    dims = b"".join(_int(1, size) for size in array.shape)
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return dims + _int(2, _TYPES[array.dtype]) + _bytes(8, name) + _bytes(9, little.tobytes())
+def _tensor(name: str, array: NDArray[Any]) -> tuple[bytes, memoryview]:
+    """TensorProto: dims 1, data_type 2, name 8, raw_data 9; its values apart, since copies of weights take time."""
+    values = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    head = b"".join(_int(1, size) for size in array.shape) + _int(2, _TYPES[array.dtype]) + _bytes(8, name)
+    return head + _varint(9 << 3 | 2) + _varint(values.nbytes), values.reshape(-1).view(np.uint8).data
 
 
 def _value_info(name: str, element: int, shape: list[int | str]) -> bytes:
@@ -69,7 +69,7 @@ class Graph:
     def __init__(self, name: str) -> None:
         self._name = name
         self._nodes: list[bytes] = []
-        self._initializers: list[bytes] = []
+        self._initializers: list[tuple[bytes, memoryview]] = []
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
         self._count = 0
@@ -101,9 +101,9 @@ class Graph:
 
     def conv(self, x: str, weight: NDArray[Any], bias: NDArray[Any] | None = None, groups: int = 1) -> str:
         """Pointwise or depthwise 3x3 convolution with zero padding."""
-        inputs = [x, self.constant(weight.astype(np.float32))]
+        inputs = [x, self.constant(weight.astype(np.float32, copy=False))]
         if bias is not None:
-            inputs.append(self.constant(bias.astype(np.float32)))
+            inputs.append(self.constant(bias.astype(np.float32, copy=False)))
         kernel = weight.shape[-1]
         return self.node("Conv", *inputs, group=groups, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4)
 
@@ -121,6 +121,12 @@ class Graph:
 
         GraphProto: node 1, name 2, initializer 5, input 11, output 12.
         """
-        fields = ((1, self._nodes), (5, self._initializers), (11, self._inputs), (12, self._outputs))
-        graph = b"".join(_bytes(field, item) for field, items in fields for item in items) + _bytes(2, self._name)
-        return _int(1, IR_VERSION) + _bytes(2, "vaecodec") + _bytes(7, graph) + _bytes(8, _int(2, OPSET))
+        parts: list[bytes | memoryview] = [_bytes(1, node) for node in self._nodes]
+        for head, values in self._initializers:
+            parts += [_varint(5 << 3 | 2) + _varint(len(head) + len(values)) + head, values]
+        parts += [_bytes(field, info) for field, infos in ((11, self._inputs), (12, self._outputs)) for info in infos]
+        parts.append(_bytes(2, self._name))
+        size = sum(map(len, parts))
+        parts.insert(0, _int(1, IR_VERSION) + _bytes(2, "vaecodec") + _varint(7 << 3 | 2) + _varint(size))
+        parts.append(_bytes(8, _int(2, OPSET)))
+        return b"".join(parts)
