@@ -22,7 +22,7 @@ from vaecodec.system.naming import MAGIC
 from vaecodec.types import SourceLike
 from vaecodec.viewer.pages import escaped
 
-CONTENTS = "<!-- contents -->"
+CONTENTS = "<!--contents-->"
 """Where files and weights are inserted into the page (web/page/page.html, web/page/embedded.ts)."""
 SHOWN = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 """First bytes of formats that every browser shows: PNG, JPEG, WebP."""

@@ -18,5 +18,5 @@ test("the page has one script, which its policy names, and asks for nothing", ()
   assert.equal(scripts.length, 1);
   assert.match(page, /script-src 'sha256-[A-Za-z0-9+/]+={0,2}' 'wasm-unsafe-eval'/);
   assert.doesNotMatch(page, /<link(?! rel="icon" href="data:)|@import|<iframe|src="http/);
-  assert.equal(page.split("<!-- contents -->").length, 2);
+  assert.equal(page.split("<!--contents-->").length, 2);
 });
