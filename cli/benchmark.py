@@ -75,9 +75,9 @@ def run(
 ) -> None:
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, each process on one core.
 
-    Codecs are also vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS]: of a net of the CompressAI zoo the
-    times, with checkpoints the curve. Writes results.json, results.csv, plots and report.html into OUT. What was
-    measured before comes from the cache.
+    Further codecs are vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS], a net of the CompressAI zoo: its
+    times, and with checkpoints also its curve. Writes results.json, results.csv, plots and report.html into OUT.
+    Earlier measurements come from the cache.
     """
     try:
         from vaecodec.benchmarks import run as benchmarks
@@ -114,8 +114,8 @@ def run(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
-    """BD-rate of the results NEW against OLD (results.json, or folders with one), of the same images, and behind it the
-    bytes in bands of the score; exits with 1 if it got worse, or if a codec or metric of OLD is not there any more."""
+    """BD-rate of the results NEW against OLD (results.json, or folders with one) on the same images, and the bytes in
+    bands of the score. Exits with 1 if NEW is worse, or lacks a codec or metric of OLD."""
     from vaecodec.benchmarks import results
 
     try:

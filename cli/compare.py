@@ -36,11 +36,11 @@ def compare(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Compare the images B, C, ... with A: bytes, bits a pixel, SSIMULACRA 2 (where its package is installed), MS-SSIM
-    and PSNR of the pixels as they are shown.
+    """Compare the images B, C, ... with A: bytes, bits per pixel, SSIMULACRA 2 (if its package is installed), MS-SSIM
+    and PSNR of the pixels as shown.
 
-    All formats that are read here, .vaec files too; all of one size. "-" is standard input. With --html also one page
-    that needs nothing else, to look at them with your own eyes.
+    The images may be of any readable format, including .vaec, but must have the same size. "-" is standard input.
+    --html also writes a self-contained page for comparing them by eye.
     """
     from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.codec import Codec
@@ -70,7 +70,7 @@ def compare(
             like = likeness(original, shown)
             if html:
                 seen.append(Seen.of(name, shown, original, like))
-        except Exception as error:  # it is of this file alone
+        except Exception as error:  # only this file fails
             failures.append((name, with_flags(explain(error))))
             entries.append({"name": name, "error": explain(error)})
             continue
@@ -97,7 +97,7 @@ def compare(
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """Names for people: of files that are named twice, the later ones with a number."""
+    """Display names: files named twice get a number."""
     found: list[str] = []
     for name in names:
         number, label = 1, name
@@ -117,7 +117,7 @@ def _good(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    """The first column to the left, all others to the right."""
+    """Aligns the first column left, all others right."""
     lines = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

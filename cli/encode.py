@@ -74,9 +74,9 @@ def encode(
 ) -> None:
     """Encode images, each to a file beside it with the suffix .vaec, or to OUT. "-" is standard input or output.
 
-    IN is a file, a folder or a URL (s3://bucket/folder), as many as you like. OUT, or better -o OUT, names the file to
-    write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
-    -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
+    IN is one or more files, folders or URLs (s3://bucket/folder). OUT, or better -o OUT, names the file to write, or
+    the folder for all files. The second of two arguments is OUT unless it is an existing image. A folder needs -o OUT,
+    which may be the folder itself: its images a.png become a.png.vaec.
     """
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say

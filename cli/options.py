@@ -1,4 +1,4 @@
-"""Options that several commands share. Importing them loads nothing that computes: help and Tab are to be quick."""
+"""Shared options. Importing them loads no heavy module: help and Tab must be fast."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
 )
 complete_paths = click.Path().shell_complete
-"""For arguments that name files: the type itself would refuse some of them, with an exit code of its own."""
+"""Completes file names without the type's checks, which would reject some arguments with another exit code."""
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Files and names of shipped models. bash shows files only where no name fits, and forgets names before them."""
+    """Files and names of shipped models. bash lists files only if no name matches, and then drops the names."""
     names = [CompletionItem(name) for name in shipped_models() if name.startswith(incomplete)]
     return complete_paths(context, parameter, incomplete) + names
 
@@ -91,13 +91,13 @@ def metadata_options(command: Callable) -> Callable:
 
 
 class SuffixType(click.ParamType):
-    """The suffix of a format that images can be written in, with or without its dot."""
+    """The suffix of a writable image format, with or without its dot."""
 
     name = "suffix"
 
     def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
         suffix = with_dot(value)
-        if suffix != ".png":  # Pillow is loaded later, and its plugins only where they are needed
+        if suffix != ".png":  # Pillow is loaded later, and its plugins only on demand
             from vaecodec.picture.formats import can_write
 
             if not can_write(suffix.lower()):

@@ -1,4 +1,4 @@
-"""Options that name a target in place of a quality: each with the name of its class in the library."""
+"""Options that set a target instead of a quality: each with the name of its class in the library."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TARGETS: dict[str, tuple[str, type, str, str]] = {
 
 
 def target_options(command: Callable) -> Callable:
-    """--target-size, --target-bpp, ..., --best, which the command gets as `goal`, a Target or None; none of them goes
-    with its `quality`."""
+    """--target-size, --target-bpp, ..., --best; the command gets them as `goal`, a Target or None. None of them can be
+    combined with `quality`."""
 
     @functools.wraps(command)
     def with_goal(*arguments: Any, best: bool, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def target_options(command: Callable) -> Callable:
 
 
 def check_goal(goal: Target, width: int, height: int) -> None:
-    """A usage error for a measure that images of this size do not have."""
+    """A usage error if images of this size do not have the measure."""
     from vaecodec.targets import check_target
 
     try:

@@ -68,13 +68,13 @@ def train(
 ) -> None:
     """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
 
-    The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over. It also
-    gets train.csv, validation.jsonl, curve.png, and after every validation the model so far. For a run that goes on
-    for days, keep the rate (--decay 0.2); the file RUN/minutes may be changed while it runs.
+    The run folder keeps the state: the same command resumes, until MINUTES in total are over. It also gets train.csv,
+    validation.jsonl, curve.png and, after every validation, the current model. For a run of several days, keep the
+    learning rate (--decay 0.2); the file RUN/minutes may be changed during the run.
 
     Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
-    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, among themselves
+    warnings.filterwarnings("ignore", category=FutureWarning)  # between libraries, not for users
     try:
         from vaecodec.training.run import train as run_training
     except ImportError as error:
@@ -104,7 +104,7 @@ def train(
 
 @contextmanager
 def _bar(shown: bool) -> Iterator[Callable[[float, str], None]]:
-    """A callback for the share done and what to say of it, which draws a bar on a terminal."""
+    """A callback for the fraction done and a status text, which draws a bar on a terminal."""
     if not shown or not sys.stderr.isatty():
         yield lambda share, text: None
         return
@@ -113,6 +113,6 @@ def _bar(shown: bool) -> Iterator[Callable[[float, str], None]]:
         def report(share: float, text: str) -> None:
             bar.label = text
             bar.update(round(share * 1000) - bar.pos)
-            bar.render_progress()  # the text changes more often than the share
+            bar.render_progress()  # the text changes more often than the fraction
 
         yield report

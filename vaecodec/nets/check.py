@@ -10,7 +10,7 @@ from vaecodec.model.file import ModelFile
 from vaecodec.nets.interface import Float, Nets
 
 GRIDS = ((2, 4, 6), (1, 16, 16))
-"""Hyper latents of two small images and of a full tile: libraries choose their algorithms by the size."""
+"""Hyper latents of two small images and of a full tile: libraries choose algorithms by size."""
 
 
 def check_exact(nets: Nets, reference: Nets, model: ModelFile) -> None:

@@ -65,7 +65,7 @@ def _texture(random: np.random.Generator, size: int) -> np.ndarray:
 
 def _tiles(random: np.random.Generator, size: int) -> np.ndarray:
     """Stripes, checkerboards and pixel art: few colours on a grid of whole pixels."""
-    cell = np.exp2(random.uniform(0, 4.1, 2)).astype(int)  # single pixels are the hardest, and as frequent as other sizes
+    cell = np.exp2(random.uniform(0, 4.1, 2)).astype(int)  # single pixels are the hardest, and as frequent as others
     if random.random() < 0.5:
         cell[0] = random.choice([cell[1], size])
     palette = np.stack([_colour(random) for _ in range(random.integers(2, 7))])

@@ -48,7 +48,7 @@ def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64)
         if target.shape == source.shape:
             target.copy_(source)
             continue
-        if not name.endswith(".out.bias"):  # new latents start without effect, with the deviation of a normalised latent
+        if not name.endswith(".out.bias"):  # new latents start unused, with the deviation of a normalised latent
             target.zero_()
         [axis] = (d for d in range(source.dim()) if source.shape[d] != target.shape[d])
         places = _places(source.shape[axis], target.shape[axis], before, after)
