@@ -19,9 +19,14 @@ from vaecodec.errors import explain, naming, printable
 @click.argument("first", metavar="A", shell_complete=complete_paths)
 @click.argument("others", metavar="B [C...]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--html", metavar="OUT", shell_complete=complete_paths, help="Write a page with a slider between them.")
 @click.option(
-    "--model", metavar="NAME|PATH", shell_complete=complete_models, help="Of .vaec files that need one of your own."
+    "--html", metavar="OUT", shell_complete=complete_paths, help="Write a page with a slider between the images."
+)
+@click.option(
+    "--model",
+    metavar="NAME|PATH",
+    shell_complete=complete_models,
+    help="For .vaec files made with a model of your own.",
 )
 @pixels_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")

@@ -59,20 +59,24 @@ class _ScaleType(click.ParamType):
     "--scale",
     type=_ScaleType(),
     default=Fraction(1),
-    help="From 1/16 to 1, as 1/2, 0.4 or 25%; up to 1/8 much quicker.",
+    help="From 1/16 to 1, such as 1/2, 0.4 or 25%; much faster up to 1/8.",
 )
 @click.option(
-    "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
+    "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images, unless OUT names one."
 )
-@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]")
-@click.option("--lossless", is_flag=True, help="WebP or JPEG XL without loss.")
+@click.option(
+    "-q", "--quality", type=click.IntRange(1, 100), help="For JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]"
+)
+@click.option("--lossless", is_flag=True, help="Write WebP or JPEG XL losslessly.")
 @click.option(
     "--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="Effort of PNG: smaller, slower."
 )
 @folder_options
-@click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
+@click.option(
+    "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; exit code 3 if parts are lost."
+)
 @metadata_options
-@codec_options("Overwrite an existing output, whatever it is.")
+@codec_options("Overwrite an existing output of any kind.")
 def decode(
     arguments: tuple[str, ...],
     region: Region | None,

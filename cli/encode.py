@@ -33,19 +33,19 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.Choice(list(TILES)),
     default=str(1 << TILE_LOG2),
     show_default=True,
-    help="Images with a longer side are cut into tiles of this many pixels, coded independently of each other.",
+    help="Images with a longer side are split into independently coded tiles of this many pixels.",
 )
 @click.option(
     "--effort",
     type=click.IntRange(MIN_EFFORT, MAX_EFFORT),
     default=MIN_EFFORT,
     show_default=True,
-    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow. All but "
-    "--tune psnr need torch for it.",
+    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller but slow. Needs "
+    "torch, except with --tune psnr.",
 )
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
-@click.option("--verify", is_flag=True, help="Decode again and say how near it is (PSNR).")
+@click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @metadata_options
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(

@@ -35,7 +35,7 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
             shell_complete=complete_models,
             help="Shipped model by name, or a model file (path or URL).",
         ),
-        click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
+        click.option("--backend", type=click.Choice(BACKENDS), help="Runtime of the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
         pixels_option,
@@ -53,16 +53,16 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
 
 def folder_options(command: Callable) -> Callable:
     """-o, -r, --jobs, --resume."""
-    jobs = "Of many files: worker processes.  [default: one a core]"
-    resume = "Of many files: skip those whose output exists, made with the same settings."
+    jobs = "Worker processes for many files.  [default: one per core]"
+    resume = "Skip files whose output exists, made with the same settings."
     options = [
         click.option(
             "-o", "--output", metavar="OUT", shell_complete=complete_paths, help="File to write, or folder for all."
         ),
-        click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
+        click.option("-r", "--recursive", is_flag=True, help="Include subfolders of folders, mirroring the tree."),
         click.option("-j", "--jobs", type=click.IntRange(1, 1024), help=jobs),
         click.option("--resume", is_flag=True, help=resume),
-        click.option("-v", "--verbose", is_flag=True, help="Of many files: a line for each."),
+        click.option("-v", "--verbose", is_flag=True, help="Print a line for each of many files."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -72,13 +72,13 @@ def folder_options(command: Callable) -> Callable:
 tune_option = click.option(
     "--tune",
     type=click.Choice(list(TUNES)),
-    help="What to encode for: what people see (eye, the default), squared error or MS-SSIM. Another name for --model.",
+    help="Measure to encode for: human vision (eye, the default), squared error or MS-SSIM. Selects a --model.",
 )
 
 
 def metadata_options(command: Callable) -> Callable:
     """--metadata, --max-metadata."""
-    words = "Keep all of it, the colour profile alone (no place, time, names), or none."
+    words = "Keep all metadata, only the colour profile (no place, time, names), or none."
     wanted = click.option("--metadata", type=click.Choice(METADATA), default="all", show_default=True, help=words)
     limit = click.option(
         "--max-metadata",

@@ -18,10 +18,13 @@ from vaecodec.errors import VaecodecError, explain, naming, printable
 @click.command()
 @click.argument("files", metavar="[FILE...]", nargs=-1, shell_complete=complete_paths)
 @click.option(
-    "--html", metavar="OUT", shell_complete=complete_paths, help="Write the page, to be kept or mailed; open nothing."
+    "--html", metavar="OUT", shell_complete=complete_paths, help="Write the page to a file instead of opening it."
 )
 @click.option(
-    "--model", metavar="NAME|PATH", shell_complete=complete_models, help="Of .vaec files that need one of your own."
+    "--model",
+    metavar="NAME|PATH",
+    shell_complete=complete_models,
+    help="For .vaec files made with a model of your own.",
 )
 @pixels_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")
