@@ -1,7 +1,7 @@
-"""Bytes of a codec against another at equal score, in bands of the score, from the cells of a benchmark.
+"""Relative bytes of two codecs at equal score, in bands of the score, from the cells of a benchmark.
 
-Every image counts alike: the mean over its band of the logarithm of the ratio of bytes, where both codecs reach, then
-the mean over the images.
+Every image counts equally. For each image the logarithm of the ratio of bytes is averaged over the part of the band
+that both codecs reach; then these are averaged over the images.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 PLACES = 17
-"""Scores of a band, evenly spread, at which rates are compared."""
+"""Evenly spaced scores in a band at which rates are compared."""
 BANDS = {
     "ssimulacra2": ((30, 85), (30, 50), (50, 65), (65, 75), (75, 85)),
     "psnr": ((28, 40), (28, 31), (31, 34), (34, 37), (37, 40)),
 }
-"""The range that people use, then its parts; of other metrics whole_range."""
+"""The whole range in common use, then its parts; whole_range for other metrics."""
 
 
 def rate_at(cells: list[dict], metric: str, scores: np.ndarray) -> np.ndarray:
-    """Natural logarithms of bpp (len(scores),) of one image and codec at these scores, monotone between the points
-    that were measured; nan beyond them."""
+    """Natural logarithms of bpp (len(scores),) of one image and codec at these scores, interpolated monotonically
+    between measured points; nan beyond them."""
     points: list[tuple[float, float]] = []
     for score, rate in sorted((cell[metric], math.log(cell["bpp"])) for cell in cells):
         if not points or (score > points[-1][0] and rate > points[-1][1]):
@@ -35,7 +35,8 @@ def rate_at(cells: list[dict], metric: str, scores: np.ndarray) -> np.ndarray:
 def of_images(
     cells: list[dict], codec: str, anchor: str, metric: str, band: tuple[float, float]
 ) -> dict[str, float | None]:
-    """Bytes more (%) that `codec` needs than `anchor` on each image; None where their curves do not meet in it."""
+    """Extra bytes (%) that `codec` needs over `anchor` on each image; None if their curves do not overlap in the
+    band."""
     scores, result = np.linspace(*band, PLACES), {}
     for image in sorted({cell["image"] for cell in cells}):
         ours, theirs = (
@@ -48,19 +49,19 @@ def of_images(
 
 
 def in_band(cells: list[dict], codec: str, anchor: str, metric: str, band: tuple[float, float]) -> float | None:
-    """Bytes more (%) over all images; None where no image has any."""
+    """Extra bytes (%) over all images; None if no image has a value."""
     known = [value for value in of_images(cells, codec, anchor, metric, band).values() if value is not None]
     return 100 * math.expm1(float(np.mean(np.log1p(np.array(known) / 100)))) if known else None
 
 
 def at_score(cells: list[dict], codec: str, anchor: str, metric: str, score: float) -> dict[str, float]:
-    """Bytes more (%) on each image at one score, where both reach it."""
+    """Extra bytes (%) on each image at one score, if both reach it."""
     found = of_images(cells, codec, anchor, metric, (score, score))
     return {image: value for image, value in found.items() if value is not None}
 
 
 def whole_range(cells: list[dict], codecs: tuple[str, str], metric: str) -> tuple[float, float]:
-    """The scores that the mean image has in common with both codecs: lowest and highest."""
+    """The lowest and highest score that both codecs reach on the mean image."""
     ends = []
     for codec in codecs:
         by_quality: dict[float, list[float]] = {}

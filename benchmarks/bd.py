@@ -26,13 +26,14 @@ def _delta(kind: str, anchor: Curve, test: Curve) -> float:
 def bd_rate(anchor: Curve, test: Curve, bpp_range: tuple[float, float] | None = None) -> float:
     """Mean difference in rate at equal score, in percent, over the scores that both curves cover.
 
-    `bpp_range` keeps to where the anchor's rate lies in it. Raises ValueError if the curves do not overlap.
+    `bpp_range` restricts it to rates of the anchor in that range. Raises ValueError if the curves do not overlap.
     """
     return _delta("bd_rate", _within(anchor, bpp_range), test)
 
 
 def bd_score(anchor: Curve, test: Curve, bpp_range: tuple[float, float] | None = None) -> float:
-    """Mean difference in score at equal rate, over the rates that both curves cover; ValueError as of bd_rate."""
+    """Mean difference in score at equal rate, over the rates that both curves cover; raises ValueError as bd_rate
+    does."""
     return _delta("bd_psnr", _within(anchor, bpp_range), test)
 
 

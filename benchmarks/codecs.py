@@ -33,11 +33,11 @@ class Codec(Protocol):
 
     @property
     def timing_only(self) -> bool:
-        """Whether its bytes and pixels mean nothing: nets with random weights."""
+        """Whether only its times are meaningful, as for nets with random weights."""
         ...
 
     def version(self) -> str:
-        """Of the library that does the work; part of the key of cached results."""
+        """Version of the underlying library; part of the key of cached results."""
         ...
 
     def missing(self) -> str | None:
@@ -51,16 +51,16 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class PillowCodec:
-    """Whatever Pillow writes, by itself or with a plugin."""
+    """A format that Pillow writes, itself or with a plugin."""
 
     name: str
     format: str
     qualities: tuple[float, ...]
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     feature: str | None = None
-    """Of Pillow's build."""
+    """Feature of Pillow's build that it needs."""
     plugin: str | None = None
-    """Module whose import makes Pillow know the format."""
+    """Module whose import registers the format with Pillow."""
     quality_option: str = "quality"
     timing_only = False
 
@@ -91,7 +91,7 @@ class PillowCodec:
 
 @dataclass(frozen=True)
 class MozJpegCodec(PillowCodec):
-    """JPEG, its Huffman codes and progressive scans then optimised by MozJPEG, which changes no pixel."""
+    """JPEG with Huffman codes and progressive scans optimised losslessly by MozJPEG."""
 
     def version(self) -> str:
         return f"{super().version()}, mozjpeg-lossless-optimization {metadata.version('mozjpeg-lossless-optimization')}"
@@ -165,7 +165,7 @@ def available() -> dict[str, Codec]:
 
 
 def _with_effort(name: str, known: dict[str, Codec]) -> Codec | None:
-    """vaecodec-MODEL@EFFORT, at a fifth of the qualities: each takes long."""
+    """vaecodec-MODEL@EFFORT, at a fifth of the qualities, since each takes long."""
     plain, _, effort = name.partition("@")
     codec = known.get(plain)
     if not isinstance(codec, VaecCodec) or not effort.isdecimal():
@@ -175,7 +175,7 @@ def _with_effort(name: str, known: dict[str, Codec]) -> Codec | None:
 
 
 def find(name: str) -> Codec:
-    """The codec of that name; vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS] too. Raises
+    """The codec of that name, including vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS]. Raises
     VaecodecError if there is none."""
     known = available()
     codec = known.get(name) or _with_effort(name, known) or compressai_codec(name)

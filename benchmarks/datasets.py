@@ -1,4 +1,4 @@
-"""Image sets that are fetched when they are first needed: Kodak's 24 photographs."""
+"""Image sets that are downloaded on first use: Kodak's 24 photographs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vaecodec.errors import VaecodecError
 from vaecodec.system.output import write_whole
 
 KODAK_URL = "https://r0k.us/graphics/kodak/kodak"
-"""Where the set has been for decades; VAECODEC_KODAK_URL names a mirror."""
+"""Its home for decades; VAECODEC_KODAK_URL names a mirror."""
 TIMEOUT = 30
 CHUNK = 1 << 16
 MAX_BYTES = 1 << 24
@@ -32,8 +32,8 @@ def cache_folder() -> Path:
 
 
 def pixels_hash(data: bytes) -> str | None:
-    """SHA-256 of the size and the RGB pixels of an image file, which stay when somebody packs its PNG anew; None if it
-    is no image."""
+    """SHA-256 of the size and RGB pixels of an image file, which survives recompression of a PNG; None if it is not an
+    image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             pixels = np.asarray(image.convert("RGB"))
@@ -43,10 +43,9 @@ def pixels_hash(data: bytes) -> str | None:
 
 
 def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
-    """Folder with the 24 images, fetched where they are missing or not what they should be; raises VaecodecError with
-    the reason if that fails.
+    """Folder with the 24 images; downloads missing or wrong ones. Raises VaecodecError with the reason if that fails.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download resumes.
     """
     folder, url = cache_folder() / "kodak", os.environ.get("VAECODEC_KODAK_URL", KODAK_URL).rstrip("/")
     expected: dict[str, str] = json.loads(Path(__file__).with_name("kodak.json").read_text())
@@ -56,7 +55,7 @@ def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 data = fetch(f"{url}/{name}", target.with_suffix(".part"))
-            except OSError as error:  # urllib's errors are OSErrors too
+            except OSError as error:  # includes urllib's errors
                 reason = getattr(error, "reason", None) or error.strerror or error
                 raise VaecodecError(
                     f"cannot fetch {url}/{name}: {reason}; put the images into {folder} yourself"
@@ -69,7 +68,7 @@ def kodak(report: Callable[[float], None] = lambda share: None) -> Path:
 
 
 def fetch(url: str, part: Path) -> bytes:
-    """Bytes of a URL; what has arrived is kept in `part` until all of it has, and not fetched again."""
+    """Bytes of a URL. A partial download is kept in `part` and resumed."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -82,7 +81,7 @@ def fetch(url: str, part: Path) -> bytes:
                     if file.tell() > MAX_BYTES:
                         raise VaecodecError(f"{url} is far too large")
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # 416: nothing was left to fetch
+        if error.code != 416:  # 416: the file was complete
             raise
         total = have
     data = part.read_bytes()

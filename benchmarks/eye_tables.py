@@ -1,4 +1,4 @@
-"""Tables of what people see: bytes against AVIF at equal score, and what each quality of a model means."""
+"""Tables of perceptual quality: bytes against AVIF at equal score, and typical scores of each quality of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ANCHOR = "avif"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown."""
+    """A Markdown table."""
     lines = ["| " + " | ".join(line) + " |" for line in (head, *rows)]
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
@@ -33,7 +33,7 @@ def against_avif(kodak: dict, labels: dict[str, str]) -> str:
 
 
 def judged(judges: dict, labels: dict[str, str]) -> str:
-    """Bytes on Kodak against AVIF by measures that nobody trained on, over the range that both reach."""
+    """Bytes on Kodak against AVIF by measures that no model was trained on, over the range that both reach."""
     codecs = [codec for codec in labels if codec in judges["codecs"] and codec != ANCHOR]
     rows = []
     for codec in codecs:
@@ -45,7 +45,7 @@ def judged(judges: dict, labels: dict[str, str]) -> str:
 
 
 def worst_image(kodak: dict, codec: str, score: float = 60) -> str:
-    """In words, on which images a codec needs more bytes than AVIF at one SSIMULACRA 2."""
+    """A sentence on the images for which a codec needs more bytes than AVIF at one SSIMULACRA 2."""
     found = at_score(kodak["cells"], codec, ANCHOR, "ssimulacra2", score)
     worse = [image for image, value in found.items() if value > 0]
     image = max(found, key=lambda name: found[name])
@@ -54,7 +54,7 @@ def worst_image(kodak: dict, codec: str, score: float = 60) -> str:
 
 
 def meaning(name: str) -> str:
-    """What each quality of a shipped model means (models/quality.json)."""
+    """Typical scores of each quality of a shipped model (models/quality.json)."""
     identity = load_model(name).identity.hex()
     entry, default = qualities()[identity], default_quality(identity)
 

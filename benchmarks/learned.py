@@ -1,4 +1,4 @@
-"""CompressAI's architectures as codecs: with random weights for their times only, with a checkpoint for their curve."""
+"""CompressAI's architectures as codecs: with random weights for times only, with checkpoints for a curve."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ARCHITECTURES = (
     "bmshj2018-factorized", "bmshj2018-factorized-relu", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018",
     "cheng2020-anchor", "cheng2020-attn", "bmshj2018-hyperprior-vbr", "mbt2018-mean-vbr", "mbt2018-vbr",
 )  # fmt: skip
-"""All image models of the zoo, named here so that they can be listed where CompressAI is not installed."""
+"""All image models of the zoo, listed here for machines without CompressAI."""
 SIZE = 4
-"""Of the zoo's eight or six; variable-rate nets (vbr) have one size."""
+"""One of the zoo's eight or six sizes; variable-rate nets (vbr) have only one."""
 STRIDE = 64
 
 
 @dataclass(frozen=True)
 class CompressaiCodec:
     """`architecture` of the zoo, in the widths of the zoo's quality SIZE (N = 128, M = 192 for most). Variable-rate
-    nets code at the rate that is their default.
+    nets run at their default rate.
 
-    Each checkpoint is a point of the curve; "quality" counts them. Without one the weights are random and only times
-    mean anything: nets and coder take the same steps whatever the weights are, but the latents then cost few bits.
+    Each checkpoint is a point of the curve, and "quality" is its index. Without checkpoints the weights are random and
+    only times are meaningful: nets and coder take the same steps for any weights, but the latents then cost few bits.
     """
 
     name: str
@@ -73,10 +73,10 @@ class CompressaiCodec:
             if self.checkpoints:
                 path = self.checkpoints[int(quality)]
                 try:
-                    # weights_only: nothing but tensors is unpickled.
+                    # weights_only: only tensors are unpickled
                     state = torch.load(path, map_location="cpu", weights_only=True)
                     net = type(net).from_state_dict(state.get("state_dict", state))
-                except Exception as error:  # whatever torch and compressai raise on a file that does not fit
+                except Exception as error:  # torch and compressai raise anything for a file that does not fit
                     reason = (str(error) or type(error).__name__).splitlines()[0]
                     raise VaecodecError(f"cannot read {path} as {self.architecture}: {reason}") from error
             net.eval().update(force=True)
@@ -84,7 +84,7 @@ class CompressaiCodec:
         return self.nets[quality]
 
     def encode(self, pixels: Pixels, quality: float) -> bytes:
-        """Sizes and quality, then each stream with its length: some 20 bytes more than the streams."""
+        """Serialises sizes and quality, then each stream with its length: some 20 bytes more than the streams."""
         import torch
 
         height, width = pixels.shape[:2]

@@ -1,4 +1,4 @@
-"""The machine of a run: its processor, cores, versions and commit; and a process kept on one core."""
+"""The machine of a run: processor, cores, versions and commit; and pinning a process to one core."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PACKAGES = (
     "onnxruntime", "torch", "compressai", "bjontegaard", "pytorch-msssim", "ssimulacra2", "matplotlib",
 )  # fmt: skip
 LIBRARIES = {"libjpeg-turbo": "libjpeg_turbo", "libwebp": "webp", "libavif": "avif", "openjpeg": "jpg_2000"}
-"""What Pillow is built with, by its names for them."""
+"""Libraries in Pillow's build, by Pillow's names for them."""
 PINS = hasattr(os, "sched_setaffinity")
-"""Whether a process can be kept on one core here."""
+"""Whether this platform can pin a process to a core."""
 
 
 def pin(number: int = 0) -> None:
-    """Keep this process, and the threads that its libraries start from now on, on one of the cores allowed to it.
+    """Pin this process, and the threads that its libraries start later, to one of its allowed cores.
 
-    Some coders start threads whatever they are asked; on one core those take turns. Does nothing where PINS is false.
+    Some coders always start threads; on one core these take turns. Does nothing if PINS is false.
     """
     if PINS:
         cores = sorted(os.sched_getaffinity(0))
@@ -64,8 +64,8 @@ def _cpu() -> str | None:
 
 
 def commit_of(root: Path) -> dict:
-    """{"commit": of the repository whose top folder is `root`, "dirty": whether its files differ from it}. Nones where
-    there is no git, or where the package lies in somebody else's repository."""
+    """{"commit": of the repository whose top folder is `root`, "dirty": whether its files differ from it}. None for
+    both without git, or if the package lies in another repository."""
     try:
         top = _git(root, "rev-parse", "--show-toplevel").strip()
         if Path(top).resolve() == root:

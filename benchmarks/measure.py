@@ -1,4 +1,4 @@
-"""Measuring cells, one image with one codec at one quality, in processes, with a cache: a run can be interrupted."""
+"""Measures cells (one image, one codec, one quality) in processes, with a cache, so that a run can be interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vaecodec.system.output import write_whole
 from vaecodec.system.signals import end_with_parent
 
 SCHEMA = 2
-"""Changes when cells measure something else."""
+"""Incremented when the meaning of cells changes."""
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".tif", ".tiff"}
 
 
@@ -39,17 +39,17 @@ class Work:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder but hidden ones."""
+    """The images of a folder, without hidden ones."""
     return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def too_small(files: list[Path]) -> Path | None:
-    """The first image that MS-SSIM, which halves the size four times, cannot judge."""
+    """The first image too small for MS-SSIM, which halves the size four times."""
     return next((path for path in files if min(size_of(path)) <= metrics.MS_SSIM_SIDE), None)
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height; raises ImageError for what is no image."""
+    """Width and height; raises ImageError if the file is not an image."""
     with _image(path) as image:
         return image.size
 
@@ -69,8 +69,8 @@ def _image(path: Path) -> Iterator[Image.Image]:
 
 
 def measure(work: Work) -> list[dict]:
-    """Cells of one image and codec: image, codec, quality, bytes, bpp, each metric, megapixels, CPU
-    seconds to encode and to decode. Codecs that serve for their times alone have no bytes, bpp or metrics."""
+    """Cells of one image and codec: image, codec, quality, bytes, bpp, each metric, megapixels, CPU seconds to encode
+    and to decode. Timing-only codecs have no bytes, bpp or metrics."""
     codec = codecs.find(work.codec)
     codec.missing()  # imports the plugin that the codec needs
     content = hashlib.sha256(work.image.read_bytes()).hexdigest()
@@ -81,7 +81,7 @@ def measure(work: Work) -> list[dict]:
         key = json.dumps([SCHEMA, content, codec.name, codec.version(), quality, work.metrics])
         path = work.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
         if path.exists():
-            # Measured with another image of the same content, perhaps.
+            # The cell may come from another image with the same content.
             cells.append(json.loads(path.read_text()) | {"image": work.image.name})
             continue
         if number == 0:
@@ -95,7 +95,7 @@ def measure(work: Work) -> list[dict]:
 
 
 def _measured(codec: codecs.Codec, pixels: codecs.Pixels, quality: float, names: tuple[str, ...]) -> dict:
-    # Of one core, all threads counted: what else the machine does, other jobs included, hardly matters.
+    # CPU time of all threads on one core: other jobs on the machine hardly affect it.
     started = time.process_time()
     data = codec.encode(pixels, quality)
     encoded = time.process_time()
@@ -110,8 +110,8 @@ def _measured(codec: codecs.Codec, pixels: codecs.Pixels, quality: float, names:
 
 
 def measure_all(works: list[Work], jobs: int, report: Callable[[int], None]) -> list[dict]:
-    """Cells of all works, in their order; `report` gets the number of cells done at a time. Ended works stay in the
-    cache. Each of the `jobs` processes keeps to one core."""
+    """Cells of all works, in their order; `report` gets the number of newly completed cells. Completed works stay in
+    the cache. Each of the `jobs` processes is pinned to one core."""
     for work in works:
         work.cache.mkdir(parents=True, exist_ok=True)
     context = get_context("spawn")
@@ -126,7 +126,7 @@ def measure_all(works: list[Work], jobs: int, report: Callable[[int], None]) -> 
 
 
 def _start_worker(started: Any) -> None:
-    """Every worker of a pool takes the next core."""
+    """Pins every worker of a pool to the next core."""
     end_with_parent()
     with started.get_lock():
         number = started.value
@@ -135,7 +135,8 @@ def _start_worker(started: Any) -> None:
 
 
 def points(cells: list[dict], codec: str, names: tuple[str, ...], images: list[str] | None = None) -> list[dict]:
-    """Curve of a codec: means over the images (as often as `images` names them) of bpp and scores, medians of times."""
+    """Curve of a codec: over the images (each as often as `images` names it) means of bpp and scores, medians of
+    times."""
     by_quality: dict[float, dict[str, dict]] = {}
     for cell in cells:
         if cell["codec"] == codec:

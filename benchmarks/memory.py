@@ -1,4 +1,4 @@
-"""Peak memory of a codec: what a fresh process needs to encode and decode one image, beyond the image itself.
+"""Peak memory of a codec: the memory that a fresh process adds to encode and decode one image.
 
 python -m vaecodec.benchmarks.memory CODEC QUALITY IMAGE
 """
@@ -20,7 +20,7 @@ from vaecodec.benchmarks import codecs, machine
 def _peak_mib() -> float:
     """High-water mark of this process's resident memory."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux, where ru_maxrss would begin with the peak of the parent process
+    if status.exists():  # Linux; ru_maxrss would begin with the peak of the parent process
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 2**10
     import resource
@@ -40,7 +40,7 @@ def measure_here(codec: str, quality: float, image: Path) -> dict[str, float]:
 
 
 def measure(codec: str, quality: float, image: Path) -> dict[str, float] | None:
-    """measure_here in a process of its own; None on Windows, which does not say."""
+    """measure_here in a separate process; None on Windows, which does not report it."""
     if sys.platform == "win32":
         return None
     command = [sys.executable, "-m", __name__, codec, json.dumps(quality), str(image)]

@@ -1,4 +1,4 @@
-"""Metrics on decoded 8-bit pixels (H, W, 3), from packages where there are any; higher is better for all."""
+"""Metrics on decoded 8-bit pixels (H, W, 3), from packages where available; higher is better for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 MS_SSIM_SIDE = 160
-"""MS-SSIM, which halves the size four times, wants more pixels a side than this."""
+"""MS-SSIM halves the size four times and needs more pixels a side than this."""
 
 
 def psnr(a: Pixels, b: Pixels) -> float:
@@ -21,7 +21,7 @@ def psnr(a: Pixels, b: Pixels) -> float:
 
 
 def psnr_y(a: Pixels, b: Pixels) -> float:
-    """Of the luma of BT.601, in dB."""
+    """PSNR of the luma of BT.601, in dB."""
     weights = np.array([0.299, 0.587, 0.114])
     return _decibel(np.square((a.astype(np.float64) - b) @ weights).mean())
 
@@ -54,17 +54,17 @@ def ssimulacra2(a: Pixels, b: Pixels) -> float:
 
 
 def _judge(name: str, a: Pixels, b: Pixels) -> float:
-    """A measure of the package piq, in dB as MS-SSIM: no model here was trained on any of them."""
+    """A measure of the package piq, in dB like MS-SSIM; no model here was trained on any of them."""
     import piq
     import torch
 
     x, y = (torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255 for image in (a, b))
     value = float(getattr(piq, name)(y, x, data_range=1.0))
-    return ssim_decibel(1 - value if name == "gmsd" else value)  # gradient magnitude deviates: 0 is the best
+    return ssim_decibel(1 - value if name == "gmsd" else value)  # gradient magnitude deviation: 0 is the best
 
 
 JUDGES = {"haarpsi": "haarpsi", "vsi": "vsi", "fsim": "fsim", "gmsd": "gmsd", "dss": "dss", "vifp": "vif_p"}
-"""Their names here and in piq."""
+"""Names here and in piq."""
 
 METRICS: dict[str, Callable[[Pixels, Pixels], float]] = {
     "ssimulacra2": ssimulacra2,
@@ -85,11 +85,12 @@ LABELS = {
     "dss": "DSS, dB",
     "vifp": "VIFp, dB",
 }
-"""In the order in which tables show them: what people see comes first."""
+"""In the order of tables: perceptual measures first."""
 
 
 def in_words(a: Pixels, b: Pixels) -> str:
-    """What people see first: SSIMULACRA 2, MS-SSIM and PSNR of an image, as far as their packages are here."""
+    """SSIMULACRA 2, MS-SSIM and PSNR of an image in words, perceptual measures first, if their packages are
+    installed."""
     names = [name for name in ("ssimulacra2", "ms-ssim", "psnr") if not missing(name)]
     if min(a.shape[:2]) <= MS_SSIM_SIDE:
         names = [name for name in names if name != "ms-ssim"]

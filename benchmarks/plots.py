@@ -1,4 +1,4 @@
-"""Plots of results: one rate-distortion plot a metric, and speed against BD-rate."""
+"""Plots of results: one rate-distortion plot per metric, and speed against BD-rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OURS_REFINED = {"lw": 1.6, "color": "tab:red", "ls": "--"}
 OURS_FOR_STRUCTURE = {"lw": 2.0, "color": "tab:pink"}
 OURS_FOR_ERROR = {"lw": 2.0, "color": "tab:cyan"}
 RIGHT = 2.5
-"""Most bits per pixel that are shown."""
+"""Largest bits per pixel in a plot."""
 
 
 def _style(codec: str) -> dict:
@@ -36,7 +36,7 @@ def _style(codec: str) -> dict:
 def published(metric: str = "psnr") -> dict[str, Curve]:
     """Curves of papers and reference software on Kodak, as (bpp, dB); sources are in published.json.
 
-    They state the mean of MS-SSIM, whose dB lie a little below the mean of the images' dB, which is what we plot.
+    They state the mean of MS-SSIM, whose value in dB is slightly below the mean dB over images that we plot.
     """
     curves = json.loads(Path(__file__).with_name("published.json").read_text())
     in_decibel = ssim_decibel if metric == "ms-ssim" else float
@@ -67,14 +67,14 @@ def rate_distortion(result: dict, metric: str, out: Path) -> None:
     margin = 0.04 * (top - bottom)
     axes.set_ylim(bottom - margin, top + margin)
     if result["dataset"].lower() == "kodak" and result["images"] == 24 and metric in ("psnr", "ms-ssim"):
-        axes.add_artist(_draw_published(axes, metric))  # or the next legend would take its place
+        axes.add_artist(_draw_published(axes, metric))  # otherwise the next legend would replace it
     axes.grid(alpha=0.3)
     axes.legend(handles=ours, loc="lower right", fontsize=8)
     _save(figure, out / f"rd_{metric}")
 
 
 def _draw_published(axes: Any, metric: str) -> Any:
-    """Thin lines with letters on them, and the legend of those, in the corner above all curves; returns it."""
+    """Thin lines with letters on them, and their legend in the corner above all curves; returns the legend."""
     lines = [
         axes.plot(
             *zip(*curve, strict=True), lw=0.6, color="0.65", marker=f"${letter}$", ms=4.5, mec="0.3", mew=0.2,
@@ -91,7 +91,8 @@ def _subject(result: dict) -> str:
 
 
 def speed(result: dict, metric: str, out: Path) -> None:
-    """speed.png and .svg: BD-rate against megapixels decoded in a second of one core; a line for codecs without one."""
+    """speed.png and .svg: BD-rate against megapixels decoded per second on one core; a line for codecs without a
+    BD-rate."""
     pyplot = _pyplot()
     figure, axes = pyplot.subplots(figsize=(7.2, 4.2), dpi=120)
     labelled: list[tuple[float, float]] = []
@@ -112,7 +113,7 @@ def speed(result: dict, metric: str, out: Path) -> None:
         axes.annotate(codec, (x, y), xytext=(5, -12 if near else 4), textcoords="offset points", fontsize=8)
         labelled.append((x, y))
     label = f"BD-rate ({LABELS[metric].split(',')[0]}) against {result['anchor']}, %"
-    axes.margins(y=0.1)  # room for the labels of the outermost
+    axes.margins(y=0.1)  # room for the outermost labels
     axes.set(xscale="log", xlabel="megapixels decoded a second, one core", ylabel=label, title=_subject(result))
     axes.grid(alpha=0.3, which="both")
     _save(figure, out / "speed")

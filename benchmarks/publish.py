@@ -1,11 +1,11 @@
 # ruff: noqa: E501 (lines of the pages that it writes)
-"""Writes what was measured into README.md, the model cards, docs/ and benchmarks/results/README.md, and draws the
-figures of benchmarks/results/kodak anew.
+"""Writes measured results into README.md, the model cards, docs/ and benchmarks/results/README.md, and redraws the
+figures of benchmarks/results/kodak.
 
     python benchmarks/publish.py [--check]
 
-Text between `<!-- NAME -->` and `<!-- end NAME -->` is made from benchmarks/results/*.json and the shipped models;
-`--check` changes nothing and exits with 1 if something is not up to date; it leaves the figures aside.
+Text between `<!-- NAME -->` and `<!-- end NAME -->` is generated from benchmarks/results/*.json and the shipped models.
+`--check` changes nothing and exits with 1 if a text is out of date; it ignores the figures.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ SECTIONS = {
 
 
 def published(text: str, sections: dict) -> str:
-    """`text` with its sections made anew; raises ValueError if one is not there."""
+    """`text` with its sections regenerated; raises ValueError if one is missing."""
     for name, make in sections.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end {name} -->)", re.S)
         if not pattern.search(text):

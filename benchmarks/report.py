@@ -1,4 +1,4 @@
-"""report.html: tables, plots and a viewer of crops in one file that needs nothing else."""
+"""report.html: tables, plots and a viewer of crops in one self-contained file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = "vaecodec"
 
 
 def write_report(result: dict, views: list[View], out: Path) -> Path:
-    """Write OUT/report.html from a result and the plots that lie in OUT; returns its path."""
+    """Write OUT/report.html from a result and the plots in OUT; returns its path."""
     metrics = [name for name in LABELS if any(name in e["points"][0] for e in result["codecs"].values())]
     quick = "quick run: few qualities a codec; " if result["setup"].get("quick") else ""
     subtitle = f"{quick}{result['images']} images, anchor {result['anchor']}; real file bytes, decoded 8-bit pixels"
@@ -52,7 +52,7 @@ def _rate(entry: dict, metric: str) -> float | None:
 
 
 def _ranked(result: dict, metric: str) -> list[tuple[str, dict]]:
-    """Codecs by BD-rate, the best first; the anchor among them at 0; those without one at the end."""
+    """Codecs by BD-rate, the best first, with the anchor at 0; codecs without one at the end."""
 
     def key(item: tuple[str, dict]) -> float:
         rate = 0.0 if item[0] == result["anchor"] else _rate(item[1], metric)
@@ -101,7 +101,7 @@ def _summary(result: dict, metrics: list[str]) -> str:
 
 
 def _ranges(result: dict, metric: str) -> str:
-    """Where the scores begin and end over which BD-rates are means: by codec, each with its own."""
+    """The range of scores of each codec over which its BD-rate is a mean."""
     found = [bd["score_range"] for entry in result["codecs"].values() if (bd := (entry.get("bd") or {}).get(metric))]
     if not found:
         return f"{LABELS[metric]}: none"
@@ -115,7 +115,7 @@ def _span(values: Sequence[float]) -> str:
 
 
 def _of_images(result: dict, metric: str) -> str:
-    """BD-rates of every image alone, and at the end the scores over which each codec's BD-rate of the set is a mean."""
+    """BD-rates of each image, and the range of scores of each codec's BD-rate over the set."""
     rates = {name: entry["bd_of_images"][metric] for name, entry in result["codecs"].items() if "bd_of_images" in entry}
     if not rates:
         return ""

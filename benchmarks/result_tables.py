@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (lines of the pages that it writes)
-"""Tables of what the scripts of benchmarks/ measured, from benchmarks/results/*.json."""
+"""Tables of the scripts' measurements, from benchmarks/results/*.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load(name: str) -> dict | list:
 
 def results_large() -> str:
     head = ["megapixels", "encode", "decode", "region", "1/8 preview", "memory to encode / decode"]
-    tasks = {"encode": 1, "decode": 1, "region": 2, "preview": 1}  # and the digits of their seconds
+    tasks = {"encode": 1, "decode": 1, "region": 2, "preview": 1}  # and the decimals of their seconds
     rows = [
         [
             f"{r['megapixels']:g}",

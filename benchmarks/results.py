@@ -25,7 +25,7 @@ def curve_of(rows: list[dict], metric: str) -> Curve:
 
 
 def summarise(cells: list[dict], names: tuple[str, ...], dataset: str, anchor: str, setup: dict) -> dict:
-    """The results as they are written to results.json."""
+    """The contents of results.json."""
     coders = list(dict.fromkeys(cell["codec"] for cell in cells))
     images = sorted({cell["image"] for cell in cells})
     result = {"dataset": dataset, "images": len(images), "anchor": anchor, "setup": setup | environment(), "codecs": {}}
@@ -42,15 +42,15 @@ def summarise(cells: list[dict], names: tuple[str, ...], dataset: str, anchor: s
 
 
 def timing_only(entry: dict) -> bool:
-    """Whether a codec was measured for its times alone."""
+    """Whether only the times of a codec were measured."""
     return "bpp" not in entry["points"][0]
 
 
 def against(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> dict | None:
-    """BD-rate (%) of the mean curves over their common range, a 95 % interval of it by bootstrap over the images, the
-    mean of the images' own BD-rates, BD-score, and the range; None where the mean curves do not overlap.
+    """BD-rate (%) of the mean curves over their common range, its 95 % interval by bootstrap over the images, the mean
+    of the images' own BD-rates, BD-score, and the range; None if the mean curves do not overlap.
 
-    Images, and samples of the bootstrap, whose curves do not overlap are left out and counted.
+    Images and bootstrap samples whose curves do not overlap are left out and counted.
     """
     ours, theirs = _pair(cells, codec, anchor, metric, images)
     rate = _delta(bd_rate, ours, theirs)
@@ -75,7 +75,7 @@ def against(cells: list[dict], codec: str, anchor: str, metric: str, images: lis
 
 
 def of_images(cells: list[dict], codec: str, anchor: str, metric: str, images: list[str]) -> dict[str, float | None]:
-    """BD-rate (%) of every image alone; None where the curves of an image do not overlap, a flat one's for example."""
+    """BD-rate (%) of each image; None if its curves do not overlap, as for a flat one."""
     return {image: _delta(bd_rate, *_pair(cells, codec, anchor, metric, [image])) for image in images}
 
 
@@ -104,7 +104,7 @@ def write(result: dict, out: Path) -> None:
 
 
 def read(path: Path) -> dict:
-    """results.json, or of a folder the one in it; raises VaecodecError if it is none."""
+    """Read results.json, or the one in a folder; raises VaecodecError if it is invalid."""
     path = path / "results.json" if path.is_dir() else path
     try:
         result = json.loads(path.read_text())
@@ -115,8 +115,8 @@ def read(path: Path) -> dict:
 
 
 def compare(old: dict, new: dict) -> dict[tuple[str, str], float]:
-    """BD-rate (%) of the new curves against the old ones, for every codec and metric that both have. Raises
-    VaecodecError if there is none, if curves do not overlap, or if the results are of other images."""
+    """BD-rate (%) of the new curves against the old ones, for every common codec and metric. Raises VaecodecError if
+    there is none, if curves do not overlap, or if the results are of different images."""
     sets = [f"{result.get('dataset')} ({result.get('images')} images)" for result in (old, new)]
     if sets[0] != sets[1]:
         raise VaecodecError(f"the two results are of different images: {sets[0]}, {sets[1]}")
@@ -136,7 +136,7 @@ def compare(old: dict, new: dict) -> dict[tuple[str, str], float]:
 
 
 def compare_bands(old: dict, new: dict) -> dict[tuple[str, str], dict[str, float]]:
-    """Bytes more (%) of the new results at equal score, in each of BANDS that both reach, by codec and metric."""
+    """Extra bytes (%) of the new results at equal score, in each of BANDS that both reach, by codec and metric."""
     changes: dict[tuple[str, str], dict[str, float]] = {}
     for codec in old["codecs"].keys() & new["codecs"].keys():
         pair = [
@@ -152,7 +152,7 @@ def compare_bands(old: dict, new: dict) -> dict[tuple[str, str], dict[str, float
 
 
 def lost(old: dict, new: dict) -> list[str]:
-    """Codecs, or metrics of a codec, that the new results lack."""
+    """Codecs and metrics that the new results lack."""
     missing = []
     for codec, entry in old["codecs"].items():
         if codec not in new["codecs"]:
@@ -163,5 +163,5 @@ def lost(old: dict, new: dict) -> list[str]:
 
 
 def _scores(entry: dict) -> set[str]:
-    """Metrics of a curve; none where only times were measured."""
+    """Metrics of a curve; empty for a timing-only codec."""
     return set() if timing_only(entry) else entry["points"][0].keys() - {"quality", "bpp", "encode_s", "decode_s"}

@@ -1,4 +1,4 @@
-"""The benchmark from the first image to the report: what `vaecodec benchmark` runs."""
+"""The benchmark from the first image to the report, as `vaecodec benchmark` runs it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vaecodec.benchmarks import views as pictures
 from vaecodec.errors import VaecodecError
 
 QUICK = 6
-"""Qualities of a codec that a quick benchmark measures: with fewer, BD-rates are some points off."""
+"""Qualities per codec in a quick benchmark: with fewer, BD-rates are some points off."""
 METRICS = ("ssimulacra2", "ms-ssim", "psnr")
 Bar = Callable[[str], AbstractContextManager[Callable[[float], None] | None]]
-"""Makes, of a label, a context that gives a callback for the share done, or None where nobody looks."""
+"""From a label, a context that gives a callback for the fraction done, or None without a display."""
 
 
 def no_bar(label: str) -> AbstractContextManager[None]:
-    """Nobody looks."""
+    """The default, without a display."""
     return nullcontext()
 
 
@@ -40,13 +40,13 @@ def run(
     bar: Bar = no_bar,
     note: Callable[[str], None] = print,
 ) -> dict:
-    """Measure codecs on the images of a folder (None: Kodak, fetched when first needed), and write results.json,
+    """Measure codecs on the images of a folder (None: Kodak, downloaded on first use), and write results.json,
     results.csv, plots and report.html into `out`; returns the contents of results.json.
 
-    codecs: names (None: all that are installed); anchor: one of them, which BD-rates refer to (None: jpeg); limit: of
-    the images, the first; quick: QUICK qualities a codec; jobs: processes (None: one a core); cache: folder of what was
-    measured before (None: in `out`); views: images to look at in the report, or their names in view_images; note: hears
-    of codecs that are left out. Raises VaecodecError.
+    codecs: names (None: all that are installed); anchor: the one that BD-rates refer to (None: jpeg); limit: use only
+    the first images; quick: QUICK qualities per codec; jobs: processes (None: one per core); cache: folder of earlier
+    measurements (None: in `out`); views: number of images to view in the report, or their names in view_images; note:
+    called with each omitted codec. Raises VaecodecError.
 
     >>> result = run(Path("pictures"), Path("benchmark"), ["vaecodec-eye", "jpeg"], ["psnr"])
     """
@@ -109,7 +109,7 @@ def _files(images: Path, limit: int | None, usable: list[str], metrics: Sequence
     if not files or not usable:
         raise VaecodecError(f"nothing to measure: {len(files)} images in {images}, {len(usable)} codecs")
     for path in files:
-        measure.size_of(path)  # what is no image is an error now, not after hours
+        measure.size_of(path)  # fail now rather than after hours if a file is not an image
     if "ms-ssim" in metrics and (small := measure.too_small(files)):
         raise VaecodecError(f"MS-SSIM needs more than 160 pixels a side: {small}; leave that metric out")
     return files
@@ -128,7 +128,7 @@ def _advance(works: Sequence[measure.Work], progress: Callable[[float], None] | 
 
 
 def _some(qualities: tuple[float, ...], quick: bool) -> tuple[float, ...]:
-    """All, or QUICK of them from the first to the last."""
+    """All, or QUICK of them, evenly from the first to the last."""
     if not quick or len(qualities) <= QUICK:
         return qualities
     return tuple(qualities[round(i * (len(qualities) - 1) / (QUICK - 1))] for i in range(QUICK))
@@ -149,7 +149,7 @@ def table(result: dict, metrics: tuple[str, ...]) -> str:
 
 
 def _left_out(entry: dict) -> str:
-    """Says so where images have no BD-rate of their own."""
+    """A remark if images have no BD-rate of their own."""
     count = max((bd["images_left_out"] for bd in (entry.get("bd") or {}).values() if bd), default=0)
     return f"  ({count} images alone: no overlap)" if count else ""
 

@@ -1,4 +1,4 @@
-"""Crops of some images as each codec gives them back at about the same bits a pixel, for people to look at."""
+"""Crops of some images as each codec decodes them at about the same bits per pixel, for viewing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from vaecodec.errors import VaecodecError
 
 Pixels = codecs.Pixels
 TARGETS = (0.2, 0.5, 1.0)
-"""Bits a pixel."""
+"""Bits per pixel."""
 CROP = 320
 PROBES = 5
 TOLERANCE = 0.05
-"""A codec that comes no nearer to a target than this is shown all the same, marked."""
+"""Largest relative deviation from a target; shots beyond it are shown, but marked."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A crop of what a codec made of an image; bits a pixel and scores, in words, are those of the whole image."""
+    """A crop of an image as a codec decodes it; bits per pixel and scores, in words, are those of the whole image."""
 
     pixels: Pixels
     quality: float
@@ -46,14 +46,14 @@ class View:
 
 
 def spread(files: list[Path], count: int) -> list[Path]:
-    """At most `count` of the files, from all over the list."""
+    """At most `count` of the files, spread over the list."""
     return list(
         dict.fromkeys(files[round(i)] for i in np.linspace(0, len(files) - 1, min(count, len(files)) + 2)[1:-1])
     )
 
 
 def named(files: list[Path], names: list[str]) -> list[Path]:
-    """The files of these names, with or without their suffixes; raises VaecodecError where there is none."""
+    """The files of these names, with or without their suffixes; raises VaecodecError if one is missing."""
     by_name = {path.stem: path for path in files} | {path.name: path for path in files}
     for name in names:
         if name not in by_name:
@@ -92,7 +92,7 @@ def most_detailed(pixels: Pixels, size: int) -> tuple[int, int]:
 
 
 def shot_at(codec: codecs.Codec, pixels: Pixels, known: dict[float, float], target: float, window: tuple) -> Shot:
-    """The image at the quality whose rate comes nearest to the target, between those `known` ({quality: bpp})."""
+    """The image at the quality whose rate is nearest to the target, between those `known` ({quality: bpp})."""
     whole = all(isinstance(quality, int) for quality in codec.qualities) and not isinstance(codec, codecs.VaecCodec)
     known = dict(known)
     for _ in range(PROBES):
@@ -108,8 +108,8 @@ def shot_at(codec: codecs.Codec, pixels: Pixels, known: dict[float, float], targ
 
 
 def _between(known: dict[float, float], target: float, whole: bool) -> float | None:
-    """A quality that should hit the target, by interpolation of log rate between its neighbours; None if there is
-    nothing left to try."""
+    """A quality that should hit the target, interpolated in log rate between its neighbours; None if there is nothing
+    left to try."""
     below = max(((bpp, quality) for quality, bpp in known.items() if bpp <= target), default=None)
     above = min(((bpp, quality) for quality, bpp in known.items() if bpp > target), default=None)
     if below is None or above is None or target / below[0] < 1.005:

@@ -39,24 +39,24 @@ def benchmark() -> None:
 @click.argument(
     "images", metavar="[DIR]", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
-@click.option("--dataset", type=click.Choice(["kodak"]), help="Instead of DIR: fetched when first needed.")
-@click.option("--codecs", "wanted", help="Names, with commas.  [default: all that are installed]")
+@click.option("--dataset", type=click.Choice(["kodak"]), help="A dataset instead of DIR, downloaded on first use.")
+@click.option("--codecs", "wanted", help="Comma-separated names.  [default: all installed]")
 @click.option(
     "--metrics",
     default="ssimulacra2,ms-ssim,psnr",
     show_default=True,
-    help="ssimulacra2, ms-ssim, psnr, psnr-y; of piq: haarpsi, vsi, fsim, gmsd, dss, vifp.",
+    help="ssimulacra2, ms-ssim, psnr, psnr-y; from piq: haarpsi, vsi, fsim, gmsd, dss, vifp.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="benchmark", show_default=True)
-@click.option("--anchor", help="One of the codecs, which BD-rates refer to.  [default: jpeg]")
-@click.option("--limit", type=click.IntRange(1), help="Only the first images.")
-@click.option("--quick", is_flag=True, help="Only 6 qualities a codec, from its lowest to its highest.")
+@click.option("--anchor", help="The codec that BD-rates refer to.  [default: jpeg]")
+@click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
+@click.option("--quick", is_flag=True, help="Only 6 qualities per codec, from its lowest to its highest.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; times are less reliable with more.  [default: cores]")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT/cache]")
 @click.option(
-    "--views", type=click.IntRange(0, 24), default=3, show_default=True, help="Images to look at in report.html."
+    "--views", type=click.IntRange(0, 24), default=3, show_default=True, help="Images to view in report.html."
 )
-@click.option("--view-images", metavar="NAME,...", help="These images in place of --views.")
+@click.option("--view-images", metavar="NAME,...", help="These images instead of --views.")
 @click.option("-Q", "--quiet", is_flag=True, help="Print errors only.")
 def run(
     images: Path | None,
@@ -75,9 +75,9 @@ def run(
 ) -> None:
     """Measure codecs on the images in DIR: real file bytes, decoded 8-bit pixels, each process on one core.
 
-    Codecs are also vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS]: of a net of the CompressAI zoo the
-    times, with checkpoints the curve. Writes results.json, results.csv, plots and report.html into OUT. What was
-    measured before comes from the cache.
+    Further codecs are vaecodec-MODEL@EFFORT and compressai-ARCHITECTURE[=CHECKPOINTS], a net of the CompressAI zoo: its
+    times, and with checkpoints also its curve. Writes results.json, results.csv, plots and report.html into OUT.
+    Earlier measurements come from the cache.
     """
     try:
         from vaecodec.benchmarks import run as benchmarks
@@ -109,13 +109,11 @@ def run(
 @benchmark.command()
 @click.argument("old", type=click.Path(exists=True, path_type=Path))
 @click.argument("new", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--max-regression", default="1%", show_default=True, help="Largest BD-rate, in percent, that is no failure."
-)
+@click.option("--max-regression", default="1%", show_default=True, help="Largest BD-rate, in percent, that passes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(old: Path, new: Path, max_regression: str, as_json: bool) -> None:
-    """BD-rate of the results NEW against OLD (results.json, or folders with one), of the same images, and behind it the
-    bytes in bands of the score; exits with 1 if it got worse, or if a codec or metric of OLD is not there any more."""
+    """BD-rate of the results NEW against OLD (results.json, or folders with one) on the same images, and the bytes in
+    bands of the score. Exits with 1 if NEW is worse, or lacks a codec or metric of OLD."""
     from vaecodec.benchmarks import results
 
     try:

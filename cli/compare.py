@@ -19,9 +19,14 @@ from vaecodec.errors import explain, naming, printable
 @click.argument("first", metavar="A", shell_complete=complete_paths)
 @click.argument("others", metavar="B [C...]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--html", metavar="OUT", shell_complete=complete_paths, help="Write a page with a slider between them.")
 @click.option(
-    "--model", metavar="NAME|PATH", shell_complete=complete_models, help="Of .vaec files that need one of your own."
+    "--html", metavar="OUT", shell_complete=complete_paths, help="Write a page with a slider between the images."
+)
+@click.option(
+    "--model",
+    metavar="NAME|PATH",
+    shell_complete=complete_models,
+    help="For .vaec files made with a model of your own.",
 )
 @pixels_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")
@@ -36,11 +41,11 @@ def compare(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Compare the images B, C, ... with A: bytes, bits a pixel, SSIMULACRA 2 (where its package is installed), MS-SSIM
-    and PSNR of the pixels as they are shown.
+    """Compare the images B, C, ... with A: bytes, bits per pixel, SSIMULACRA 2 (if its package is installed), MS-SSIM
+    and PSNR of the pixels as shown.
 
-    All formats that are read here, .vaec files too; all of one size. "-" is standard input. With --html also one page
-    that needs nothing else, to look at them with your own eyes.
+    The images may be of any readable format, including .vaec, but must have the same size. "-" is standard input.
+    --html also writes a self-contained page for comparing them by eye.
     """
     from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.codec import Codec
@@ -70,7 +75,7 @@ def compare(
             like = likeness(original, shown)
             if html:
                 seen.append(Seen.of(name, shown, original, like))
-        except Exception as error:  # it is of this file alone
+        except Exception as error:  # only this file fails
             failures.append((name, with_flags(explain(error))))
             entries.append({"name": name, "error": explain(error)})
             continue
@@ -97,7 +102,7 @@ def compare(
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
-    """Names for people: of files that are named twice, the later ones with a number."""
+    """Display names: files named twice get a number."""
     found: list[str] = []
     for name in names:
         number, label = 1, name
@@ -117,7 +122,7 @@ def _good(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    """The first column to the left, all others to the right."""
+    """Aligns the first column left, all others right."""
     lines = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What Tab needs beyond click; imported only when a shell asks."""
+"""Tab completion beyond click; imported only when a shell asks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from click.shell_completion import BashComplete, add_completion_class
 
 
 class EqualSigns(BashComplete):
-    """bash takes --model=fa for three words; click wants the two around the sign."""
+    """bash splits --model=fa into three words; click expects only those around the equals sign."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words, incomplete = super().get_completion_args()
@@ -15,5 +15,5 @@ class EqualSigns(BashComplete):
 
 
 def register() -> None:
-    """Have click ask this class for what bash completes."""
+    """Makes click use this class for bash."""
     add_completion_class(EqualSigns, "bash")

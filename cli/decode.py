@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from vaecodec.picture import Picture
 
 DAMAGED = 3
-"""Exit code of a salvage that could not save everything."""
+"""Exit code of a salvage that lost parts."""
 
 
 class _RegionType(click.ParamType):
-    """X,Y,W,H in pixels."""
+    """A region X,Y,W,H in pixels."""
 
     name = "X,Y,W,H"
 
@@ -37,7 +37,7 @@ class _RegionType(click.ParamType):
 
 
 class _ScaleType(click.ParamType):
-    """A factor from 1/16 to 1."""
+    """A scale from 1/16 to 1."""
 
     name = "scale"
 
@@ -59,20 +59,24 @@ class _ScaleType(click.ParamType):
     "--scale",
     type=_ScaleType(),
     default=Fraction(1),
-    help="From 1/16 to 1, as 1/2, 0.4 or 25%; up to 1/8 much quicker.",
+    help="From 1/16 to 1, such as 1/2, 0.4 or 25%; much faster up to 1/8.",
 )
 @click.option(
-    "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
+    "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images, unless OUT names one."
 )
-@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]")
-@click.option("--lossless", is_flag=True, help="WebP or JPEG XL without loss.")
+@click.option(
+    "-q", "--quality", type=click.IntRange(1, 100), help="For JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]"
+)
+@click.option("--lossless", is_flag=True, help="Write WebP or JPEG XL losslessly.")
 @click.option(
     "--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="Effort of PNG: smaller, slower."
 )
 @folder_options
-@click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
+@click.option(
+    "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; exit code 3 if parts are lost."
+)
 @metadata_options
-@codec_options("Overwrite an existing output, whatever it is.")
+@codec_options("Overwrite an existing output of any kind.")
 def decode(
     arguments: tuple[str, ...],
     region: Region | None,
@@ -99,9 +103,9 @@ def decode(
 ) -> None:
     """Decode .vaec files, each to an image beside it with the suffix .png, or to OUT. "-" is standard input or output.
 
-    IN is a file, a folder or a URL (s3://bucket/folder), as many as you like. OUT, or better -o OUT, names the image to
-    write, in the format of its suffix, or the folder for all of them. Of two arguments the second is OUT unless it is a
-    .vaec file or a folder. a.jpg.vaec becomes a.png, or a.jpg.png where another becomes a.png, too.
+    IN is one or more files, folders or URLs (s3://bucket/folder). OUT, or better -o OUT, names the image to write, in
+    the format of its suffix, or the folder for all images. The second of two arguments is OUT unless it is a .vaec file
+    or a folder. a.jpg.vaec becomes a.png, or a.jpg.png if another file becomes a.png.
     """
     if (region is not None) + (scale != 1) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
@@ -151,7 +155,7 @@ def decode(
     for note in notes:
         say(quiet, f"note: {note}")
     write_target(target, encoded, force)
-    # The size of the file says nothing about the rate of a part or a preview.
+    # The size of the file does not give the rate of a part or a preview.
     part = bool(region) or scale != 1
     size = picture.width, picture.height
     entry: dict[str, Any] = {"width": size[0], "height": size[1], "bytes_in": opened.size, "bytes_out": len(encoded)}

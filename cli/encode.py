@@ -33,19 +33,19 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     type=click.Choice(list(TILES)),
     default=str(1 << TILE_LOG2),
     show_default=True,
-    help="Images with a longer side are cut into tiles of this many pixels, coded independently of each other.",
+    help="Images with a longer side are split into independently coded tiles of this many pixels.",
 )
 @click.option(
     "--effort",
     type=click.IntRange(MIN_EFFORT, MAX_EFFORT),
     default=MIN_EFFORT,
     show_default=True,
-    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller, slow. All but "
-    "--tune psnr need torch for it.",
+    help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller but slow. Needs "
+    "torch, except with --tune psnr.",
 )
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
-@click.option("--verify", is_flag=True, help="Decode again and say how near it is (PSNR).")
+@click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
 @metadata_options
 @codec_options("Overwrite an existing .vaec file, or fill an empty file; others are never overwritten.")
 def encode(
@@ -74,9 +74,9 @@ def encode(
 ) -> None:
     """Encode images, each to a file beside it with the suffix .vaec, or to OUT. "-" is standard input or output.
 
-    IN is a file, a folder or a URL (s3://bucket/folder), as many as you like. OUT, or better -o OUT, names the file to
-    write, or the folder for all of them. Of two arguments the second is OUT unless an image is there. A folder needs
-    -o OUT, which may be that folder itself: the images in it get their whole names and .vaec, a.png.vaec.
+    IN is one or more files, folders or URLs (s3://bucket/folder). OUT, or better -o OUT, names the file to write, or
+    the folder for all files. The second of two arguments is OUT unless it is an existing image. A folder needs -o OUT,
+    which may be the folder itself: its images a.png become a.png.vaec.
     """
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say

@@ -1,4 +1,4 @@
-"""What commands read and write: which arguments are meant as what, and outputs that appear whole."""
+"""Inputs and outputs of commands: which argument is which, and outputs that appear whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaecodec.system.storage import is_folder, local_path, place
 
 
 def coded_source(source: str) -> str | BinaryIO:
-    """What a Source is made of: the path, or standard input for "-"."""
+    """The argument of Source: the path, or standard input for "-"."""
     return standard_input() if source == "-" else source
 
 
@@ -27,7 +27,7 @@ def standard_input() -> BinaryIO:
 
 
 def inputs_and_output(arguments: Sequence[str], output: str | None, encoding: bool) -> tuple[list[str], str | None]:
-    """IN... and OUT, which -o names, or else the second of two arguments where it cannot be meant as an input."""
+    """IN... and OUT, given by -o or by the second of two arguments if that cannot be an input."""
     inputs = list(arguments)
     if output is None and len(inputs) == 2 and _is_output(inputs[1], encoding):
         output = inputs.pop()
@@ -35,8 +35,8 @@ def inputs_and_output(arguments: Sequence[str], output: str | None, encoding: bo
 
 
 def _is_output(path: str, encoding: bool) -> bool:
-    """Whether the second of two arguments is where to write: images go to what is a .vaec file, or will be one; .vaec
-    files to anything but another of them, or a folder."""
+    """Whether the second of two arguments is the output. Images are written to .vaec files, existing or new; .vaec
+    files to anything but another .vaec file or a folder."""
     found = Found.DEVICE if path == "-" else look_at(path)
     if found in (Found.NOTHING, Found.EMPTY, Found.DEVICE):
         return True
@@ -46,8 +46,8 @@ def _is_output(path: str, encoding: bool) -> bool:
 
 
 def output_path(source: str, target: str | None, named: Callable[[str], str]) -> str:
-    """The output that was asked for, in a folder or beside the input what its name becomes ("-" for standard
-    input)."""
+    """The requested output; in a folder or beside the input, with the name that `named` derives from the input's ("-"
+    for standard input)."""
     if target is not None and target != "-" and (target.endswith(("/", os.sep)) or is_folder(target)):
         if source == "-":
             raise click.UsageError(f"{target} is a folder: what comes from standard input needs a name in it.")
@@ -59,12 +59,12 @@ def output_path(source: str, target: str | None, named: Callable[[str], str]) ->
         return target
     if source == "-":
         return "-"
-    head, tail = os.path.split(source)  # not Path, which would spoil a URL
+    head, tail = os.path.split(source)  # not Path, which would damage a URL
     return os.path.join(head, named(tail))
 
 
 def check_target(source: str, target: str, force: bool, stream: bool) -> None:
-    """Fail early, before any work, where the output cannot be written; `stream`: it will be a .vaec file."""
+    """Fail early if the output cannot be written; `stream`: it will be a .vaec file."""
     if target == "-":
         if sys.stdout is not None and sys.stdout.isatty():
             raise VaecodecError("a terminal shows no files: name one with -o, or send standard output on with > or |")

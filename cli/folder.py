@@ -1,4 +1,4 @@
-"""What `encode` and `decode` do with several inputs, or with a folder."""
+"""`encode` and `decode` for several inputs or for folders."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from vaecodec.system.output import Found, look_at
 from vaecodec.system.storage import is_folder, local_path, place
 
 NAMES, FAILURES = 10, 100
-"""How many names a line has, and how many failures are shown."""
+"""Names on a line, and failures shown, at most."""
 
 
 @dataclass(frozen=True)
 class Many:
-    """How many files are worked on: the options of folder_options, and -Q."""
+    """How to process many files: the options of folder_options, and -Q."""
 
     recursive: bool
     jobs: int | None
@@ -39,8 +39,8 @@ class Many:
 
 
 def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) -> None:
-    """Encode or decode files and folders; exits with 1 if some failed, after all others are done, or if there are
-    none."""
+    """Encode or decode files and folders. Exits with 1 if there are none or if some failed, after all others are
+    done."""
     quiet = many.quiet
     if "-" in inputs or target == "-":
         raise click.UsageError('"-" stands for a single file.')
@@ -52,7 +52,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
     if target is not None and look_at(target) not in (Found.NOTHING, Found.FOLDER):
         raise VaecodecError(f"cannot write {out}: it is not a folder")
     if task.codec.get("model"):
-        load_model(task.codec["model"])  # a wrong one is an error here, not one of every file
+        load_model(task.codec["model"])  # an invalid model is one error here, not one per file
     plan = plan_inputs(inputs, target, task, many.recursive)
     for why, names in plan.left_out.items():
         say(quiet, f"left out ({why}): {_some(names)}")
@@ -105,7 +105,7 @@ def run_many(inputs: Sequence[str], target: str | None, task: Task, many: Many) 
 
 
 def _suffix_of_a_file(target: str, task: Task) -> str | None:
-    """The suffix of an output that can only be meant as a file."""
+    """The suffix of an output that can only be a file."""
     suffix = os.path.splitext(target)[1].lower()
     if target.endswith("/") or not suffix:
         return None
@@ -113,7 +113,7 @@ def _suffix_of_a_file(target: str, task: Task) -> str | None:
 
 
 def _workers(plan: Plan, jobs: int | None) -> int:
-    """How many processes: none for a single file, whose end is not that of others, or for what only this process
+    """Number of processes: none for a single file, which nothing else depends on, or for data that only this process
     can see."""
     if len(plan.jobs) < 2 or any(
         str(path).startswith("memory://") for path in (plan.jobs[0].source, plan.jobs[0].target)
@@ -123,13 +123,13 @@ def _workers(plan: Plan, jobs: int | None) -> int:
 
 
 def _some(names: list[str]) -> str:
-    """A few names, and how many more there are."""
+    """The first few names, and the number of others."""
     more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
     return ", ".join(map(printable, names[:NAMES])) + more
 
 
 class _Bar:
-    """A progress bar with files a second on a terminal; nothing elsewhere."""
+    """A progress bar with files per second, only on a terminal."""
 
     def __init__(self, quiet: bool, label: str, total: int) -> None:
         shown = not quiet and sys.stderr.isatty() and total > 0

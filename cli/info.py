@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, shell_complete=complete_paths)
-@click.option("-r", "--recursive", is_flag=True, help="Of folders: go into subfolders.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list where there are several files.")
+@click.option("-r", "--recursive", is_flag=True, help="Include subfolders of folders.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list for several files.")
 @pixels_option
 def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int) -> None:
-    """Show version, size, quality, model and the bytes and bits a pixel of every part of .vaec files.
+    """Show version, size, quality, model, and the bytes and bits per pixel of every part of .vaec files.
 
-    FILE is a file, a folder with such files, a URL, or "-" for standard input.
+    FILE is a file, a folder of such files, a URL, or "-" for standard input.
     """
     from vaecodec.cli.files import coded_source
     from vaecodec.inspection import inspect

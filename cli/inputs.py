@@ -1,4 +1,4 @@
-"""Several inputs, files, folders and URLs mixed: what becomes of each."""
+"""Several inputs, a mix of files, folders and URLs: the output of each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vaecodec.system.storage import is_folder, is_url, local_path, place
 
 
 def plan_inputs(inputs: Sequence[str], out: str | None, task: Task, recursive: bool) -> Plan:
-    """Jobs of files and folders with their places in `out`, a folder or URL, or beside them (None; files only).
+    """Jobs for files and folders with their outputs in `out`, a folder or URL, or beside them (None; files only).
 
-    A folder alone is mirrored into `out`; one of several goes into a folder of its name there. A file gets the name
-    that it has alone (a.png: a.vaec) or, where two would meet, a longer one (a.png.vaec); of those that meet still all
-    but the first are refused. Raises VaecodecError if a folder cannot be listed.
+    A single folder is mirrored into `out`; one of several goes into a folder of its name there. A file gets its usual
+    name (a.png: a.vaec), or a longer one (a.png.vaec) where two would collide; of those that still collide, all but the
+    first are refused. Raises VaecodecError if a folder cannot be listed.
     """
     if out is not None and len(inputs) == 1 and is_folder(inputs[0]):
         return make_plan(_path(inputs[0]), _path(out), task, recursive)
@@ -28,7 +28,7 @@ def plan_inputs(inputs: Sequence[str], out: str | None, task: Task, recursive: b
         else:
             name = _last(source)
             folder = _path(out) if out is not None else _parent(source)
-            # Without `out` names are whole paths: files of several folders do not meet.
+            # Without `out` names are whole paths, so files of different folders do not collide.
             target = place(folder, _single(name, task))
             names = (name, _single(name, task)) if out is not None else (source, str(target))
             plan.jobs.append(Job(_path(source), target, *names))
@@ -47,7 +47,7 @@ def _add_folder(plan: Plan, source: str, out: str, task: Task, recursive: bool) 
 
 
 def _tell_apart(plan: Plan, task: Task) -> None:
-    """Make names longer that would meet, and refuse what meets still."""
+    """Lengthen names that would collide, and refuse those that still do."""
     count = Counter(folded(job.target_name) for job in plan.jobs)
     jobs: list[Job] = []
     first: dict[str, Job] = {}
@@ -78,7 +78,7 @@ def _parent(path: str) -> str | Path:
 
 
 def _last(path: str) -> str:
-    """The last part of a path or URL; of "." the name of that folder."""
+    """The last part of a path or URL; for "." the name of that folder."""
     if is_url(path):
         return path.rstrip("/").rpartition("/")[2]
     return PurePosixPath(path).name or Path(path).resolve().name

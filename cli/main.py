@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Imports a command only when it runs, so that decoding does not pay for the trainer."""
+    """Imports a command only when it runs, so that decoding does not load the trainer."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -43,7 +43,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with what may have been meant where there is no such command."""
+        """Like click, and suggests similar names for an unknown command."""
         name = args[0]
         if name in COMMANDS or name.startswith("-"):
             return super().resolve_command(context, args)
@@ -88,9 +88,9 @@ def main() -> None:
     """Entry point: exit code 0, 1 for errors (one line on stderr), 2 for usage, 130 for Ctrl-C."""
     fill_standard_streams()
     unwind_on_signals()
-    # OpenBLAS starts a thread for each core as numpy is imported: a tenth of a second of CPU time for nothing here.
+    # OpenBLAS starts a thread per core when numpy is imported: a tenth of a second of wasted CPU time here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # What Pillow warns of in odd files is for programmers; what matters of it comes as a note.
+    # Pillow's warnings about malformed files are for programmers; users get notes instead.
     warnings.filterwarnings("ignore", module=r"PIL\b")
     if "_VAECODEC_COMPLETE" in os.environ:
         importlib.import_module("vaecodec.cli.completion").register()
@@ -114,7 +114,7 @@ def _run() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
-    except BaseException as error:  # panics of libraries in Rust are no Exception
+    except BaseException as error:  # panics of libraries in Rust are not an Exception
         pass_on_stops(error)
         if os.environ.get("VAECODEC_TRACEBACK"):
             raise

@@ -1,4 +1,4 @@
-"""Options that several commands share. Importing them loads nothing that computes: help and Tab are to be quick."""
+"""Shared options. Importing them loads no heavy module: help and Tab must be fast."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
 )
 complete_paths = click.Path().shell_complete
-"""For arguments that name files: the type itself would refuse some of them, with an exit code of its own."""
+"""Completes file names without the type's checks, which would reject some arguments with another exit code."""
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Files and names of shipped models. bash shows files only where no name fits, and forgets names before them."""
+    """Files and names of shipped models. bash lists files only if no name matches, and then drops the names."""
     names = [CompletionItem(name) for name in shipped_models() if name.startswith(incomplete)]
     return complete_paths(context, parameter, incomplete) + names
 
@@ -35,7 +35,7 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
             shell_complete=complete_models,
             help="Shipped model by name, or a model file (path or URL).",
         ),
-        click.option("--backend", type=click.Choice(BACKENDS), help="What runs the nets.  [default: onnx]"),
+        click.option("--backend", type=click.Choice(BACKENDS), help="Runtime of the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
         click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
         pixels_option,
@@ -53,16 +53,16 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
 
 def folder_options(command: Callable) -> Callable:
     """-o, -r, --jobs, --resume."""
-    jobs = "Of many files: worker processes.  [default: one a core]"
-    resume = "Of many files: skip those whose output exists, made with the same settings."
+    jobs = "Worker processes for many files.  [default: one per core]"
+    resume = "Skip files whose output exists, made with the same settings."
     options = [
         click.option(
             "-o", "--output", metavar="OUT", shell_complete=complete_paths, help="File to write, or folder for all."
         ),
-        click.option("-r", "--recursive", is_flag=True, help="Folders: go into subfolders, mirror the tree."),
+        click.option("-r", "--recursive", is_flag=True, help="Include subfolders of folders, mirroring the tree."),
         click.option("-j", "--jobs", type=click.IntRange(1, 1024), help=jobs),
         click.option("--resume", is_flag=True, help=resume),
-        click.option("-v", "--verbose", is_flag=True, help="Of many files: a line for each."),
+        click.option("-v", "--verbose", is_flag=True, help="Print a line for each of many files."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -72,13 +72,13 @@ def folder_options(command: Callable) -> Callable:
 tune_option = click.option(
     "--tune",
     type=click.Choice(list(TUNES)),
-    help="What to encode for: what people see (eye, the default), squared error or MS-SSIM. Another name for --model.",
+    help="Measure to encode for: human vision (eye, the default), squared error or MS-SSIM. Selects a --model.",
 )
 
 
 def metadata_options(command: Callable) -> Callable:
     """--metadata, --max-metadata."""
-    words = "Keep all of it, the colour profile alone (no place, time, names), or none."
+    words = "Keep all metadata, only the colour profile (no place, time, names), or none."
     wanted = click.option("--metadata", type=click.Choice(METADATA), default="all", show_default=True, help=words)
     limit = click.option(
         "--max-metadata",
@@ -91,13 +91,13 @@ def metadata_options(command: Callable) -> Callable:
 
 
 class SuffixType(click.ParamType):
-    """The suffix of a format that images can be written in, with or without its dot."""
+    """The suffix of a writable image format, with or without its dot."""
 
     name = "suffix"
 
     def convert(self, value: str, param: click.Parameter | None, context: click.Context | None) -> str:
         suffix = with_dot(value)
-        if suffix != ".png":  # Pillow is loaded later, and its plugins only where they are needed
+        if suffix != ".png":  # Pillow is loaded later, and its plugins only on demand
             from vaecodec.picture.formats import can_write
 
             if not can_write(suffix.lower()):

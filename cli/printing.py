@@ -1,4 +1,4 @@
-"""What commands say: results on standard output, notes and bars on standard error."""
+"""Output of commands: results on standard output, notes and bars on standard error."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vaecodec.errors import VaecodecError
 
 
 def show(text: str) -> None:
-    """What a command was asked for, on standard output."""
+    """Print a result on standard output."""
     if sys.stdout is None:
         raise VaecodecError("standard output is closed")
     click.echo(text)
 
 
 def size_in_words(count: float) -> str:
-    """Bytes as people say them: 830 bytes, 12.3 kB, 4.56 MB."""
+    """Bytes in the usual units: 830 bytes, 12.3 kB, 4.56 MB."""
     if count < 1000:
         return f"{count:.0f} bytes"
     for unit in ("kB", "MB", "GB", "TB"):
@@ -44,8 +44,8 @@ def change(before: int, after: int) -> str:
 
 
 def result_line(entry: dict[str, Any]) -> str:
-    """What became of a file, by its entry in a manifest: sizes, bits a pixel, whether it was kept as it was, and how
-    near it is where somebody looked."""
+    """A summary of a file from its manifest entry: sizes, bits per pixel, whether it was kept, and its likeness if
+    verified."""
     near = ", lossless" if entry.get("lossless") else f", PSNR {entry['psnr']:.2f} dB" if "psnr" in entry else ""
     kept = f", kept {entry['kept']}" if "kept" in entry else ""
     size = f"{entry['width']}x{entry['height']}"
@@ -53,11 +53,11 @@ def result_line(entry: dict[str, Any]) -> str:
 
 
 _SETTINGS = re.compile(r"\((max_pixels|max_metadata|model|backend)\)")
-"""How messages of the library name the setting that decides."""
+"""Names of settings in messages of the library."""
 
 
 def with_flags(message: str) -> str:
-    """A message of the library with the flags of the command for its settings: (max_pixels) -> (--max-pixels)."""
+    """A message of the library with flags of the command for setting names: (max_pixels) -> (--max-pixels)."""
     return _SETTINGS.sub(lambda match: f"(--{match[1].replace('_', '-')})", message)
 
 
@@ -69,7 +69,7 @@ def say(quiet: bool, message: str) -> None:
 
 @contextmanager
 def progress_bar(quiet: bool, label: str) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done that draws a bar on a terminal, or None where nobody looks."""
+    """A callback for the fraction done that draws a bar on a terminal; None if the output is not one."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

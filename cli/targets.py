@@ -1,4 +1,4 @@
-"""Options that name a target in place of a quality: each with the name of its class in the library."""
+"""Options that set a target instead of a quality: each with the name of its class in the library."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TARGETS: dict[str, tuple[str, type, str, str]] = {
         "Size",
         str,
         "SIZE",
-        "The file in at most so many bytes, and no more than 1 % fewer: 100kB, 64KiB, 1.5MB.",
+        "Most bytes of the file, and at most 1 % below: 100kB, 64KiB, 1.5MB.",
     ),
-    "bpp": ("Bpp", float, "BITS", "Likewise in bits a pixel."),
-    "psnr": ("Psnr", float, "DB", "At least this PSNR, in dB: guaranteed, at need by another form than latents."),
-    "ms-ssim": ("MsSsim", float, "SSIM", "At least this MS-SSIM, up to 1 (images of 161 pixels a side or more)."),
+    "bpp": ("Bpp", float, "BITS", "The same in bits per pixel."),
+    "psnr": ("Psnr", float, "DB", "At least this PSNR in dB: guaranteed, if necessary by a form other than latents."),
+    "ms-ssim": ("MsSsim", float, "SSIM", "At least this MS-SSIM, up to 1 (for images of at least 161 pixels a side)."),
     "ssimulacra2": (
         "Ssimulacra2",
         float,
@@ -34,8 +34,8 @@ TARGETS: dict[str, tuple[str, type, str, str]] = {
 
 
 def target_options(command: Callable) -> Callable:
-    """--target-size, --target-bpp, ..., --best, which the command gets as `goal`, a Target or None; none of them goes
-    with its `quality`."""
+    """--target-size, --target-bpp, ..., --best; the command gets them as `goal`, a Target or None. None of them can be
+    combined with `quality`."""
 
     @functools.wraps(command)
     def with_goal(*arguments: Any, best: bool, **options: Any) -> Any:
@@ -63,7 +63,9 @@ def target_options(command: Callable) -> Callable:
         for name, (_, kind, metavar, text) in TARGETS.items()
     ]
     options.append(
-        click.option("--best", is_flag=True, help="Where the target is out of reach, take the nearest: no error.")
+        click.option(
+            "--best", is_flag=True, help="If the target is out of reach, write the nearest result instead of failing."
+        )
     )
     for option in reversed(options):
         with_goal = option(with_goal)
@@ -71,7 +73,7 @@ def target_options(command: Callable) -> Callable:
 
 
 def check_goal(goal: Target, width: int, height: int) -> None:
-    """A usage error for a measure that images of this size do not have."""
+    """A usage error if images of this size do not have the measure."""
     from vaecodec.targets import check_target
 
     try:

@@ -23,7 +23,7 @@ from vaecodec.training.options import OPTIMIZERS, TrainOptions
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), required=True, help="Wall-clock time to train.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
-@click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or as --init]")
+@click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or that of --init]")
 @click.option(
     "--init",
     metavar="MODEL",
@@ -31,21 +31,35 @@ from vaecodec.training.options import OPTIMIZERS, TrainOptions
     help="Start from the weights of a model (name or path).",
 )
 @click.option("--metric", type=click.Choice(METRICS), default="mse", show_default=True, help="Distortion.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak rate.")
+@click.option(
+    "--lr", type=click.FloatRange(min=0, min_open=True), default=2.5e-3, show_default=True, help="Peak learning rate."
+)
 @click.option(
     "--decay",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Last share of the time in which the rate falls to zero; before, it is constant.",
+    help="Final fraction of the time, in which the learning rate decays to zero; before, it is constant.",
 )
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True, help="What steps.")
-@click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops a step.")
-@click.option("--crop", type=click.IntRange(64, 1024), default=256, show_default=True, help="Pixels, multiple of 64.")
-@click.option("--final-crop", type=click.IntRange(64, 1024), default=384, show_default=True, help="In the last part.")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adam", show_default=True, help="Optimizer.")
+@click.option("--batch", type=click.IntRange(8, 4096), default=8, show_default=True, help="Crops per step.")
+@click.option(
+    "--crop",
+    type=click.IntRange(64, 1024),
+    default=256,
+    show_default=True,
+    help="Side of the crops in pixels, a multiple of 64.",
+)
+@click.option(
+    "--final-crop",
+    type=click.IntRange(64, 1024),
+    default=384,
+    show_default=True,
+    help="Side of the crops in the last part.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Torch device, such as cuda.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.  [default: all cores]")
-@click.option("--bf16/--no-bf16", default=None, help="Transforms in bfloat16 or float32.  [default: the quicker one]")
+@click.option("--bf16/--no-bf16", default=None, help="Transforms in bfloat16 or float32.  [default: the faster one]")
 @click.option("--seed", type=int, default=1, show_default=True)
 def train(
     data: Path,
@@ -68,13 +82,13 @@ def train(
 ) -> None:
     """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
 
-    The run folder keeps the state: the same command goes on where it stopped, until MINUTES in all are over. It also
-    gets train.csv, validation.jsonl, curve.png, and after every validation the model so far. For a run that goes on
-    for days, keep the rate (--decay 0.2); the file RUN/minutes may be changed while it runs.
+    The run folder keeps the state: the same command resumes, until MINUTES in total are over. It also gets train.csv,
+    validation.jsonl, curve.png and, after every validation, the current model. For a run of several days, keep the
+    learning rate (--decay 0.2); the file RUN/minutes may be changed during the run.
 
     Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
-    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries, among themselves
+    warnings.filterwarnings("ignore", category=FutureWarning)  # between libraries, not for users
     try:
         from vaecodec.training.run import train as run_training
     except ImportError as error:
@@ -104,7 +118,7 @@ def train(
 
 @contextmanager
 def _bar(shown: bool) -> Iterator[Callable[[float, str], None]]:
-    """A callback for the share done and what to say of it, which draws a bar on a terminal."""
+    """A callback for the fraction done and a status text, which draws a bar on a terminal."""
     if not shown or not sys.stderr.isatty():
         yield lambda share, text: None
         return
@@ -113,6 +127,6 @@ def _bar(shown: bool) -> Iterator[Callable[[float, str], None]]:
         def report(share: float, text: str) -> None:
             bar.label = text
             bar.update(round(share * 1000) - bar.pos)
-            bar.render_progress()  # the text changes more often than the share
+            bar.render_progress()  # the text changes more often than the fraction
 
         yield report

@@ -18,10 +18,13 @@ from vaecodec.errors import VaecodecError, explain, naming, printable
 @click.command()
 @click.argument("files", metavar="[FILE...]", nargs=-1, shell_complete=complete_paths)
 @click.option(
-    "--html", metavar="OUT", shell_complete=complete_paths, help="Write the page, to be kept or mailed; open nothing."
+    "--html", metavar="OUT", shell_complete=complete_paths, help="Write the page to a file instead of opening it."
 )
 @click.option(
-    "--model", metavar="NAME|PATH", shell_complete=complete_models, help="Of .vaec files that need one of your own."
+    "--model",
+    metavar="NAME|PATH",
+    shell_complete=complete_models,
+    help="For .vaec files made with a model of your own.",
 )
 @pixels_option
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing page.")
@@ -29,10 +32,10 @@ from vaecodec.errors import VaecodecError, explain, naming, printable
 def view(
     files: tuple[str, ...], html: str | None, model: str | None, max_pixels: int, force: bool, quiet: bool
 ) -> None:
-    """Show .vaec files in a browser, without a network: zoom, two under a slider, save as PNG.
+    """Show .vaec files in a browser, without a network: zoom, compare two under a slider, save as PNG.
 
-    The page holds the files and what decodes them, some 4 MB: whoever gets it by mail needs nothing but a browser. An
-    image of another format, or no FILE at all, makes a page that also encodes (7 MB). "-" is standard input.
+    The page holds the files and their decoder, some 4 MB: a recipient needs only a browser. An image of another format,
+    or no FILE at all, makes a page that also encodes (7 MB). "-" is standard input.
     """
     from vaecodec.cli.files import check_target, coded_source, write_target
     from vaecodec.model.file import load_model
@@ -50,7 +53,7 @@ def view(
             with naming(file):
                 name = "standard input" if file == "-" else os.path.basename(file.rstrip("/"))
                 found.append(enclosed(coded_source(file), name, max_pixels))
-        except VaecodecError as error:  # it is of this file alone
+        except VaecodecError as error:  # only this file fails
             failures.append(with_flags(explain(error)))
             continue
         for note in found[-1].notes:
@@ -71,7 +74,7 @@ def view(
 
 
 def _open(page: bytes) -> None:
-    """Show a page in the browser. The file stays: nobody can tell when the browser has read it."""
+    """Show a page in the browser. The file stays: nothing tells when the browser has read it."""
     path = Path(tempfile.mkdtemp(prefix="vaecodec-view-"), "view.html")
     path.write_bytes(page)
     show(str(path))

@@ -1,1 +1,1 @@
-"""One question a script; none of it is installed."""
+"""Scripts that each answer one question; none of them is installed."""

@@ -1,10 +1,10 @@
-"""What a core of a cluster does: images and megapixels a core-second of the worker of vaecodec.ray, and what one driver
-of Ray Data can hand out.
+"""Throughput of a cluster's core (images and megapixels per core-second of the worker of vaecodec.ray), and of one
+driver of Ray Data.
 
-    python benchmarks/cluster.py PICTURES LARGER_PICTURES --out benchmarks/results
+    python benchmarks/studies/cluster.py PICTURES LARGER_PICTURES --out benchmarks/results
 
-Seconds are CPU time of one thread (reading and writing local files included), which other processes on the machine
-disturb little; medians of the rounds. Blocks without work are handed to two actors of a local Ray.
+Seconds are CPU time of one thread, including reading and writing local files, which other processes hardly disturb;
+medians of the rounds. For the driver, empty blocks go to two actors of a local Ray.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vaecodec.system.naming import SUFFIX
 
 
 def measure(root: Path, kind: str, out: Path, quality: float, rounds: int) -> dict[str, float]:
-    """One core at all files of a folder; the first file, which loads the model, is done once before."""
+    """One core on all files of a folder; the first file, which loads the model, runs once before."""
     task = Task(kind, SUFFIX if kind == "encode" else ".png", quality, force=True, codec={"threads": 1})
     worker, jobs = Worker(task), make_plan(root, out, task, recursive=False).jobs
     worker(jobs[0])
@@ -46,14 +46,14 @@ def measure(root: Path, kind: str, out: Path, quality: float, rounds: int) -> di
 
 
 class Nothing:
-    """An actor that has nothing to do: what is left is the driver's work."""
+    """An actor without work, which leaves only the driver's."""
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         return batch
 
 
 def hand_out(blocks: int) -> dict[str, float]:
-    """What it costs a driver to hand blocks to actors and to take them back."""
+    """The cost for a driver of handing out blocks and taking back results."""
     names = [{"source": f"s3://bucket/{i:09}.png"} for i in range(blocks)]
     rows = ray.data.from_items(names, override_num_blocks=blocks)
     pool = ray.data.ActorPoolStrategy(size=2)

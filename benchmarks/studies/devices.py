@@ -1,8 +1,8 @@
-"""Megapixels a second of every runtime and device, one photograph in memory, one thread of the CPU.
+"""Megapixels per second of every runtime and device, for one photograph in memory and one CPU thread.
 
-    python benchmarks/devices.py ../shared/data/kodak/kodim05.png --out benchmarks/results
+    python benchmarks/studies/devices.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
-The runs of all take turns; medians. What this machine does not have is "not measured".
+All runs take turns; medians. Devices that this machine lacks are "not measured".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def codec_on(backend: str, device: str, pixels: np.ndarray) -> vaecodec.Codec | None:
-    """A codec that has loaded its nets; None where the device is not to be had."""
+    """A codec with loaded nets; None if the device is unavailable."""
     codec = vaecodec.Codec(backend=backend, device=device, threads=1)
     try:
         codec.decode(codec.encode(pixels))

@@ -1,10 +1,10 @@
-"""What `--effort` saves and takes, on centre crops of validation pictures.
+"""Savings and cost of `--effort`, on centre crops of validation pictures.
 
-    python benchmarks/effort.py ../shared/data/train --model fast --out benchmarks/results
-    python benchmarks/effort.py ../shared/data/train --model eye --metric ssimulacra2 --efforts 1,2
+    python benchmarks/studies/effort.py ../shared/data/train --model fast --out benchmarks/results
+    python benchmarks/studies/effort.py ../shared/data/train --model eye --metric ssimulacra2 --efforts 1,2
 
 All efforts take turns on one crop at one quality, on one thread. Writes effort.json and effort.png into OUT, or
-effort-METRIC.json and .png for another metric than PSNR.
+effort-METRIC.json and .png for a metric other than PSNR.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUALITIES = (5, 20, 40, 60, 80, 95)
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Bits saved against steps."""
+    """Plot bits saved against steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.6), layout="constrained")
@@ -60,7 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = PictureStore.build(arguments.pictures, arguments.cache or Path(folder))
-        # Spread over the split.
+        # spread over the split
         crops = centre_crops(store.validation[:: len(store.validation) // arguments.crops], store, 999, arguments.size)
         crops = [np.ascontiguousarray(crop) for crop in crops[: arguments.crops]]
     efforts = [int(effort) for effort in arguments.efforts.split(",")]
@@ -68,7 +68,7 @@ def main() -> None:
     points: dict[int, list[tuple[float, float]]] = {effort: [] for effort in efforts}
     seconds: dict[int, list[float]] = {effort: [] for effort in efforts}
     for codec in codecs.values():
-        codec.encode(crops[0][:64, :64])  # models are loaded
+        codec.encode(crops[0][:64, :64])  # load the models
     for quality in QUALITIES:
         cells: dict[int, list[tuple[float, float]]] = {effort: [] for effort in efforts}
         for crop in crops:

@@ -1,10 +1,11 @@
-"""Real bytes against the bits that the model estimates: its tables for y, compressai's densities of training for z.
+"""Real bytes against the bits that the model estimates: its tables for y, compressai's training densities for z.
 
-    python benchmarks/estimate.py ../shared/data/kodak --out benchmarks/results
+    python benchmarks/studies/estimate.py ../shared/data/kodak --out benchmarks/results
 
-Twice: for the symbols that the encoder chose ("coded"), and, independently of the codec, with plain rounding against
-the forward pass of the torch model as in training ("forward"). The difference leaves out header and checksum (22 bytes)
-and holds everything else: integer tables, scale indices that are not coded, escapes, the words that end the streams.
+Measured twice: for the symbols that the encoder chose ("coded"), and, independently of the codec, with plain rounding
+against the training forward pass of the torch model ("forward"). The difference excludes header and checksum (22 bytes)
+and includes everything else: integer tables, scale indices that are not coded, escapes, and the words that end the
+streams.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from vaecodec.training.export import warm_start
 
 
 def latent_bits(tables: PackedTables, symbols: np.ndarray, index: np.ndarray) -> float:
-    """Bits of symbols with scale indices by the probabilities of their tables; none where the index is 0."""
+    """Bits of symbols with scale indices by the probabilities of their tables; zero where the index is 0."""
     coded = index > 0
     symbols, index = symbols[coded].astype(np.int64), index[coded]
     radius = tables.radius[index].astype(np.int64)
@@ -55,7 +56,7 @@ def streams_of(data: bytes) -> Streams:
 
 @torch.no_grad()
 def coded_bytes(codec: vaecodec.Codec, entropy: EntropyModels, data: bytes, rate: RatePosition) -> float:
-    """Estimated bytes of the symbols that a file holds."""
+    """Estimated bytes of the symbols in a file."""
     model, values = codec.model, codec.decode_latents(data)
     prior, slots = Prior(model, OnnxNets(model), rate), split_slots(values[None])
     height, width = values.shape[1:]

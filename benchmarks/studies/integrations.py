@@ -1,10 +1,10 @@
-"""What each integration costs beside the plain call of the library that it stands for, on one photograph.
+"""Overhead of each integration over the equivalent plain calls of the library, on one photograph.
 
-    python benchmarks/integrations.py ../shared/data/kodak/kodim05.png --out benchmarks/results
+    python benchmarks/studies/integrations.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
-Every pair runs in turn in one process; medians. Both sides have one thread, but for the rows that say two: there the
-plain calls have two threads (batches: four calls one after the other) or one worker (folders). "crop" reads 256x256
-pixels, tiles of 256.
+Both sides of a pair take turns in one process; medians. Both use one thread, except in rows that say two: there the
+plain calls have two threads (batches: four calls in sequence) or one worker (folders). "crop" reads 256x256 pixels from
+tiles of 256.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def pairs(path: Path, folder: Path) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """{integration: (what it does, the plain calls that do the same)}."""
+    """{integration: (its call, the equivalent plain calls)}."""
     codec, both = vaecodec.Codec(threads=1), vaecodec.Codec(threads=2)
     pixels = np.asarray(Image.open(path).convert("RGB"))
     image, tensor = Image.fromarray(pixels), torch.from_numpy(pixels.copy()).permute(2, 0, 1)

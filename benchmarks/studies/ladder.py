@@ -1,15 +1,16 @@
-"""What each decision about model and training is worth: short runs of equal time that differ in one thing.
+"""Ablation of the decisions about model and training: short runs of equal time that differ in one thing.
 
-    python benchmarks/ladder.py PICTURES [--rows NAME,NAME] [--minutes 2] [--run FOLDER] [--out FOLDER]
+    python benchmarks/studies/ladder.py PICTURES [--rows NAME,NAME] [--minutes 2] [--run FOLDER] [--out FOLDER]
 
-Three parts. Decisions about the prior: a new prior on the transforms of a trained model (`--init`), against the row
-`prior`. About the transforms: from a linear transform, whose prior was trained before for as long, against
-`reference`. About training: from trained weights, as in the last part of a long run, against `trained`. All train for
-the same processor time on one thread and are compared by BD-rate on crops of the validation split of PICTURES: over the
-rates of all anchors, of the first and of the last four. The rows called `-2`, the same with another seed, say how far
-to trust the figures. (Whole models from nothing, for some minutes, differ by 24 % from seed to seed.) Rows done are
-kept in the run folder: the same command goes on where it stopped. Writes ladder.json and ladder.png; `--list` names the
-rows. That with Muon needs `pip install pytorch-optimizer`.
+There are three parts. Decisions about the prior: a new prior on the transforms of a trained model (`--init`), against
+the row `prior`. About the transforms: from a linear transform, whose prior was first trained for as long, against
+`reference`. About training: from trained weights, as in the last part of a long run, against `trained`.
+
+All train for the same processor time on one thread. BD-rates on crops of the validation split of PICTURES compare them:
+over the rates of all anchors, of the first and of the last four. The rows called `-2` repeat a run with another seed
+and show how far to trust the figures. (Whole models trained from scratch for some minutes differ by 24 % between
+seeds.) Completed rows are kept in the run folder, so the same command resumes. Writes ladder.json and ladder.png;
+`--list` names the rows. The row with Muon needs `pip install pytorch-optimizer`.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ OPTIONS = {
 OPTIONS["transforms"] = replace(OPTIONS["prior"], hyper_warmup=0.0)
 OPTIONS["training"] = replace(OPTIONS["transforms"], learning_rate=1e-3, warmup_steps=30)
 EXPANSION = 2
-"""Of the blocks in the rows about the transforms, as `fast` had it when they were measured."""
+"""Of the blocks in the rows about the transforms, as in `fast` when they were measured."""
 TRANSFORMS = ("analysis.", "synthesis.", "norm", "gain")
-"""Parameters that are given when a prior alone is trained."""
+"""Parameters that are fixed when only a prior is trained."""
 
 
 def rate_alone(config: ModelConfig, x: Tensor, t: Tensor, prediction: Prediction, *rest: object) -> Loss:
@@ -63,7 +64,7 @@ def rate_alone(config: ModelConfig, x: Tensor, t: Tensor, prediction: Prediction
 def run_row(
     row: Row, model: ModelFile, store: PictureStore, minutes: float, crops: int, run: Path
 ) -> tuple[int, list[tuple[float, float]]]:
-    """Train one row; its number of steps, and (bpp, PSNR) at each anchor."""
+    """Train one row; returns its number of steps, and (bpp, PSNR) at each anchor."""
     base = replace(CONFIGS["fast"], expansion=EXPANSION) if row.part == "transforms" else model.config
     config, options = replace(base, **row.config), replace(OPTIONS[row.part], minutes=minutes, **row.options)
     with ExitStack() as stack:
@@ -83,17 +84,17 @@ def run_row(
 
 
 class _Forgetful(Trainer):
-    """Keeps nothing: states of other optimizers do not fit the file, and nobody resumes."""
+    """A trainer without checkpoints: states of other optimizers do not fit the file, and no run resumes."""
 
     def save(self, path: Path | None = None) -> None:
-        """Nowhere."""
+        """Saves nothing."""
 
     def _validate(self, *_: object) -> None:
-        """Once, when all is over, by who asked for the row."""
+        """Does nothing: the caller validates once, at the end."""
 
 
 def _trainer(config: ModelConfig, options: TrainOptions, store: PictureStore) -> Trainer:
-    """Its clock is the processor time of this one thread: others on the machine do not count."""
+    """A trainer whose clock is the processor time of this thread, so that other load on the machine does not count."""
     with tempfile.TemporaryDirectory() as folder:
         return _Forgetful(config, options, store, Path(folder), clock=time.process_time)
 
@@ -108,7 +109,7 @@ def _train(trainer: Trainer, row: Row | None) -> None:
 
 
 def _copy_transforms(source: VAE, target: VAE) -> None:
-    """The transforms and gains of a model of the same sizes, prior aside."""
+    """Copies the transforms and gains of a model of the same sizes, but not the prior."""
     kept = {name: value for name, value in source.state_dict().items() if name.startswith(TRANSFORMS)}
     target.load_state_dict(kept, strict=False)
 
@@ -116,7 +117,7 @@ def _copy_transforms(source: VAE, target: VAE) -> None:
 def _train_prior(
     config: ModelConfig, options: TrainOptions, store: PictureStore, give: Callable[[VAE], None], row: Row | None = None
 ) -> Trainer:
-    """A new prior, with its hyper analysis and densities, on transforms that `give` sets and that stay as they are."""
+    """A new prior, with its hyper analysis and densities, on fixed transforms that `give` sets."""
     trainer = _trainer(config, options, store)
     give(trainer.vae)
     trainer.vae.initialise_hyper(to_batch(CropSampler(store, 0).batch(32, 128), trainer.device))
@@ -129,8 +130,8 @@ def _train_prior(
 
 
 def _linear_start(trainer: Trainer, row: Row, run: Path) -> None:
-    """Set the linear transform that a row starts from, and a prior trained for it: the same for all rows that start
-    alike, kept in the run folder."""
+    """Set the linear transform that a row starts from, with a prior trained for it; rows with the same start share it
+    through the run folder."""
     seed = trainer.options.seed
     trainer.sampler.seed = 1
     trainer.start()
@@ -150,7 +151,7 @@ def _of_prior(name: str) -> bool:
 
 
 def compare(anchor: list, curve: list) -> dict[str, float | None]:
-    """BD-rate (%) over all anchors, the first and the last four; None where the curves have no dB in common."""
+    """BD-rate (%) over all anchors, the first and the last four; None if the curves have no PSNR in common."""
     half = len(anchor) // 2
     parts = {"all": slice(None), "low": slice(0, half), "high": slice(half, None)}
     return {name: _compare_part(anchor[part], curve[part]) for name, part in parts.items()}
@@ -164,7 +165,7 @@ def _compare_part(anchor: list, curve: list) -> float | None:
 
 
 def draw(results: list[dict], path: Path) -> None:
-    """Bars of the BD-rates, if there are any, in the order of the table."""
+    """Bars of the BD-rates, if any, in the order of the table."""
     import matplotlib
 
     matplotlib.use("Agg")

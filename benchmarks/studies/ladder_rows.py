@@ -1,4 +1,4 @@
-"""The rows of the ladder (benchmarks/ladder.py): what each run changes."""
+"""The rows of the ladder (benchmarks/studies/ladder.py): the change of each run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.loop import Trainer
 
 PARTS = {"prior": "prior", "transforms": "reference", "training": "trained"}
-"""The parts of the ladder, and the row with which the others of a part are compared."""
+"""The parts of the ladder, and the reference row of each part."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run: what differs from the reference of its part, in its configuration, its options, in names replaced while
-    it runs, or done to the trainer before it starts (which may return what is to be done after it)."""
+    """One run: its differences from the reference of its part. They are in its configuration, its options, names
+    replaced while it runs, or a change to the trainer before it starts (which may return one to make afterwards)."""
 
     name: str
     what: str
@@ -38,7 +38,7 @@ class Row:
         return PARTS[self.part]
 
 
-# Transforms to start from, in place of the Karhunen-Loeve transform.
+# Initial transforms instead of the Karhunen-Loeve transform.
 
 
 def _deviations(sampler: CropSampler, patch: int, basis: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def _leading(sampler: CropSampler, patch: int, basis: Tensor, components: int) -
 
 
 def _separable(sampler: CropSampler, patch: int, components: int, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """An orthonormal transform of rows and columns, after one of the three colours (luma first)."""
+    """An orthonormal separable transform of rows and columns, after one of the three colours (luma first)."""
     colour = torch.tensor([[1.0, 1, 1], [1, 0, -1], [1, -2, 1]])
     colour /= colour.norm(dim=1, keepdim=True)
     basis = torch.einsum("ai,bj,ck->abcijk", matrix, matrix, colour).reshape(3 * patch**2, -1)
@@ -76,7 +76,7 @@ def haar(sampler: CropSampler, patch: int, components: int) -> tuple[Tensor, Ten
 
 
 PRIOR, ACTIVATION = "vaecodec.nets.torch.prior.Prior", "vaecodec.nets.torch.blocks.activation"
-"""What rows replace."""
+"""Names that rows replace."""
 
 
 def _start(transform: Callable) -> dict[str, object]:
@@ -86,7 +86,7 @@ def _start(transform: Callable) -> dict[str, object]:
     }
 
 
-# What the prior sees, and how symbols are relaxed in training.
+# Inputs of the prior, and relaxations of the symbols in training.
 
 _prior_step, _context = Prior.step, VAE.context
 
@@ -101,13 +101,13 @@ def _scale_step(self: Prior, index: int, features: Tensor, slots: list[Tensor], 
 
 
 def _noisy_context(self: VAE, latents: Tensor, *arguments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The synthesis sees noise in place of rounding while the model is trained."""
+    """In training the synthesis sees noise instead of rounding."""
     y_hat, means, scales = _context(self, latents, *arguments)
     return latents + torch.rand_like(latents) - 0.5 if self.training else y_hat, means, scales
 
 
 def _rounded_bits(self: EntropyModels, prediction) -> Tensor:
-    """Bits of the rounded latents with straight-through gradients, in place of noisy ones."""
+    """Bits of the rounded latents with straight-through gradients, instead of noisy ones."""
     gaussian = self.gaussian
     likelihood = gaussian.likelihood_lower_bound(
         gaussian._likelihood(prediction.y_hat, prediction.scales, prediction.means)
@@ -115,7 +115,7 @@ def _rounded_bits(self: EntropyModels, prediction) -> Tensor:
     return -likelihood.log2().flatten(2).sum(2)
 
 
-# Optimizers, averages, what is trained when.
+# Optimizers, averages, schedules of what is trained.
 
 
 def _optimizer(make: Callable[[list[dict]], torch.optim.Optimizer]) -> Callable[[Trainer], None]:
@@ -158,7 +158,7 @@ def _average(keep: float) -> Callable[[Trainer], Callable[[], None]]:
 
 
 def _synthesis_from(start: float) -> Callable[[Trainer], None]:
-    """From this share of the run on, only the synthesis is trained."""
+    """From this fraction of the run on, only the synthesis is trained."""
 
     def prepare(trainer: Trainer) -> None:
         step = trainer._step
@@ -175,7 +175,7 @@ def _synthesis_from(start: float) -> Callable[[Trainer], None]:
 
 
 LADDER = (
-    # The prior, new, on the transforms of the trained model.
+    # A new prior, on the transforms of the trained model.
     Row("prior", "the prior of `fast`", "prior"),
     Row("prior-2", "the same with another seed", "prior", options={"seed": 2}),
     Row(
@@ -232,7 +232,7 @@ LADDER = (
     Row("no-shortcut", "no linear shortcuts around the blocks", "transforms", config={"shortcut": False}),
     Row("start-dct", "starts as the 16x16 DCT", "transforms", patches=_start(dct)),
     Row("start-haar", "starts as the Haar wavelet", "transforms", patches=_start(haar)),
-    # The training, from trained weights.
+    # Training, from trained weights.
     Row("trained", "8 crops of 256, the learning rate falling from 1e-3 to 0"),
     Row("trained-2", "the same with another seed", options={"seed": 2}),
     Row("crop-128", "16 crops of 128", options={"crop": 128, "batch": 16}),

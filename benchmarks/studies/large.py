@@ -1,6 +1,6 @@
 """Time and memory from 1 to 100 megapixels: whole commands, on synthetic photographs.
 
-python benchmarks/large.py --out benchmarks/results
+python benchmarks/studies/large.py --out benchmarks/results
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN
 def run(*arguments: object) -> dict[str, float]:
     """Seconds and peak resident memory (MiB) of a vaecodec command.
 
-    Started from a small process: the memory of the parent at the fork counts as the child's.
+    It is started from a small process, since the memory of the parent at the fork counts as the child's.
     """
     command = [sys.executable, "-m", "vaecodec", *map(str, arguments), "-f", "-Q"]
     measured = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, capture_output=True, text=True)

@@ -1,8 +1,8 @@
-"""Whether more quality always means more bytes: encodes every image at every whole quality.
+"""Whether higher quality always means more bytes: encodes every image at every integer quality.
 
-    python benchmarks/monotone.py ../shared/data/kodak --out benchmarks/results
+    python benchmarks/studies/monotone.py ../shared/data/kodak --out benchmarks/results
 
-Reports the largest shrinkage from one quality to the next, of the mean over the images and of any single image.
+Reports the largest decrease from one quality to the next, for the mean over the images and for any single image.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Crops side by side at equal bits: models trained for the eye and for squared error, and other codecs.
 
-    python benchmarks/perceptual.py [--codecs jpeg,avif,vaecodec-fast,vaecodec-eye] [--bpp 0.3] [--out DIR]
+    python benchmarks/studies/perceptual.py [--codecs jpeg,avif,vaecodec-fast,vaecodec-eye] [--bpp 0.3] [--out DIR]
 
-The pictures are photographs that come with scikit-image: a face, wood, fur, a night. Writes perceptual.png, with
-bits a pixel, SSIMULACRA 2 and PSNR of the whole picture under each crop.
+The pictures are photographs from scikit-image: a face, wood, fur, a night. Writes perceptual.png, with bits per pixel,
+SSIMULACRA 2 and PSNR of the whole picture under each crop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def photograph(name: str) -> Pixels:
 
 
 def shot(codec: codecs.Codec, pixels: Pixels, bpp: float) -> tuple[Pixels, str]:
-    """The whole picture as the codec gives it back at about `bpp`, and a caption."""
+    """The whole picture decoded at about `bpp`, and a caption."""
     size = pixels.shape[0] * pixels.shape[1]
     ends = (codec.qualities[0], codec.qualities[-1])
     known = {quality: len(codec.encode(pixels, quality)) * 8 / size for quality in ends}
@@ -41,7 +41,7 @@ def shot(codec: codecs.Codec, pixels: Pixels, bpp: float) -> tuple[Pixels, str]:
 
 
 def sheet(names: list[str], bpp: float) -> Image.Image:
-    """One row a photograph: the original, then each codec."""
+    """One row per photograph: the original, then each codec."""
     side = CROP * ZOOM
     width, height = side * (len(names) + 1), (side + CAPTION) * len(PHOTOGRAPHS) + CAPTION
     image = Image.new("RGB", (width, height), "white")

@@ -1,10 +1,10 @@
-"""What the exact prior costs: bits, against the same prior without rounding; and time, against a plain hyperprior.
+"""The cost of the exact prior: bits, against the same prior without rounding; and time, against a plain hyperprior.
 
-    python benchmarks/prior.py PICTURES [--model PATH] [--cache FOLDER]
+    python benchmarks/studies/prior.py PICTURES [--model PATH] [--cache FOLDER]
 
-Bits: estimates on the validation split of PICTURES with the layers as they are, and with activations, means and scales
-that are not rounded (the weights are integers in a model file). Time: decoding 768x512 pixels, and how much of it are
-the last three of the four context steps, which a plain hyperprior has not.
+Bits: estimates on the validation split of PICTURES with the layers as they are, and with unrounded activations, means
+and scales (the weights in a model file are integers). Time: decoding 768x512 pixels, and the part of it in the last
+three of the four context steps, which a plain hyperprior lacks.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def cost_of_exactness(model: str, store: PictureStore) -> float:
         return [(p.z_bpp + p.y_bpp, p.psnr) for p in validate(net, entropy, store, crops=24).points]
 
     anchor = curve()
-    # Every floor in the prior rounds a sum to which 1/2 was added.
+    # Every floor in the prior rounds a sum that includes 1/2.
     for module in (exact, prior, vae):
         mock.patch.object(module, "floor_clamp", _clamp_alone).start()
     mock.patch.object(prior, "round_ste", lambda x: x).start()
@@ -59,7 +59,7 @@ def cost_of_exactness(model: str, store: PictureStore) -> float:
 
 
 def time_of_context(model: str, pixels: np.ndarray, rounds: int) -> tuple[float, float]:
-    """Seconds to decode, and of them those of the context steps 1 to 3; one thread."""
+    """Seconds to decode, and the part in context steps 1 to 3; one thread."""
     codec = vaecodec.Codec(model, threads=1)
     data = codec.encode(pixels, 50)
     step, spent = OnnxNets.context_step, 0.0

@@ -1,9 +1,9 @@
-"""What each quality of a model means on photographs, and so its default quality: writes models/quality.json.
+"""Typical scores of each quality of a model on photographs, and so its default quality: writes models/quality.json.
 
-    python benchmarks/quality.py ../shared/data/train [--models eye,fast]
+    python benchmarks/studies/quality.py ../shared/data/train [--models eye,fast]
 
-The photographs are whole pictures of the validation split, of at least 320 pixels a side, spread over it; tables of
-other models stay. A model's card shows its table (publish.py). Run it again whenever weights change.
+The photographs are whole pictures spread over the validation split, of at least 320 pixels a side; tables of other
+models stay. A model's card shows its table (publish.py). Run it again whenever weights change.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from vaecodec.training.data.pictures import PictureStore
 FILE = Path(__file__).parents[2] / "models" / QUALITIES
 STEPS = (1, *range(10, 101, 10))
 WANTED = 71.5
-"""SSIMULACRA 2 of the default quality on these small pictures, for about 70 on those of cameras, which get some points
-less: high by the words of its authors, where other tools have their defaults, too."""
+"""SSIMULACRA 2 of the default quality on these small pictures. Photographs of cameras get some points less, about 70:
+"high quality" according to its authors, where other tools have their defaults."""
 SPREAD = (10, 90)
 """Percentiles of the pictures."""
 
 
 def photographs(store: PictureStore, count: int) -> list[np.ndarray]:
-    """Validation pictures (H, W, 3) that are not of screens."""
+    """Validation pictures (H, W, 3), without screenshots."""
     entries = [e for e in store.validation if min(e["shape"][:2]) >= 320 and "creen" not in e["name"]]
     return [np.ascontiguousarray(store.picture(entry)) for entry in entries[:: max(1, len(entries) // count)][:count]]
 

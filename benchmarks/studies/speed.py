@@ -1,9 +1,9 @@
 """Speed side by side in one run: vaecodec against CompressAI's hyperpriors, one image in memory.
 
-    python benchmarks/speed.py ../shared/data/kodak/kodim05.png --out benchmarks/results
+    python benchmarks/studies/speed.py ../shared/data/kodak/kodim05.png --out benchmarks/results
 
-CompressAI's weights are random (timing only): its transforms and its entropy coder take the same steps whatever the
-weights are, but its latents then cost few bits. Two threads each; medians; the runs of the two codecs take turns.
+CompressAI's weights are random (timing only): its transforms and its entropy coder take the same steps for any weights,
+but its latents then cost few bits. Two threads each; medians; the two codecs take turns.
 """
 
 from __future__ import annotations

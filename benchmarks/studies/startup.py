@@ -1,11 +1,11 @@
-"""Where the time of `vaecodec decode` on a small file goes, against `import torch` alone; and what commands cost that
-code nothing, against a bare Python.
+"""Breakdown of the time of `vaecodec decode` on a small file, against `import torch` alone; and the cost of commands
+that code nothing, against a bare Python.
 
-    python benchmarks/startup.py
-    python benchmarks/startup.py --commands [--before CHECKOUT]
+    python benchmarks/studies/startup.py
+    python benchmarks/studies/startup.py --commands [--before CHECKOUT]
 
-The stages are those of one process that does what the command does; the runs of all take turns; medians. CHECKOUT: a
-folder with another version of this repository, measured in the same turns.
+The stages are those of one process that does the same as the command; all runs take turns; medians. CHECKOUT: a folder
+with another version of this repository, measured in the same turns.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ COMMANDS = {
 
 
 def cpu_seconds(command: list[str], folder: Path, **variables: str) -> float:
-    """Of user and system, of a command that is run in a folder."""
+    """User and system CPU seconds of a command that is run in a folder."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
@@ -76,7 +76,7 @@ def cpu_seconds(command: list[str], folder: Path, **variables: str) -> float:
 
 
 def commands(rounds: int, pause: float, checkouts: list[Path]) -> None:
-    """Print the CPU milliseconds of COMMANDS, a column for each checkout."""
+    """Print the CPU milliseconds of COMMANDS, one column per checkout."""
     runner = "import sys; sys.argv[0] = 'vaecodec'; from vaecodec.cli import main; main()"
     tab = {"_VAECODEC_COMPLETE": "bash_complete", "COMP_WORDS": "vaecodec encode --model fa", "COMP_CWORD": "3"}
     with tempfile.TemporaryDirectory() as name:

@@ -1,10 +1,10 @@
-"""How exactly targets are met, and at what cost: over a folder of images, and twelve that photographs are not.
+"""How accurately targets are met, and at what cost: on a folder of images, and on twelve unlike photographs.
 
-    OMP_NUM_THREADS=1 python benchmarks/targets.py ../shared/data/kodak --out benchmarks/results
+    OMP_NUM_THREADS=1 python benchmarks/studies/targets.py ../shared/data/kodak --out benchmarks/results
 
-For each image and target the file is made, decoded, and measured again by other code than the search's. Misses are of
-files that stay in latents and do not lie at an end of the scale. Every target is timed beside one plain encode at the
-quality that it came to, on one thread.
+For each image and target the file is written, decoded, and measured again by code independent of the search. Misses
+count for files that stay in latents and are not at an end of the scale. Every target is timed beside one plain encode
+at its final quality, on one thread.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GENERATED = (
 
 
 def measured(kind: str, target: Target, data: bytes, pixels: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
-    """What a file has of what is asked for, and by how much it is within its target: in shares of it for sizes."""
+    """The measured value of a file, and its margin to the target, relative for sizes."""
     if isinstance(target, Size | Bpp):
         value = len(data) * (1 if isinstance(target, Size) else 24 / pixels.size)
         limit = target.bytes if isinstance(target, Size) else target.bpp
@@ -80,7 +80,7 @@ def row(codec: vaecodec.Codec, kind: str, target: Target, pixels: np.ndarray) ->
 
 
 def summarised(rows: list[dict]) -> dict:
-    """Misses of files in latents: the smallest is negative where a target was not met."""
+    """Misses of files in latents: the smallest is negative if a target was not met."""
     latents = [row for row in rows if row["how"] == "latents"]
     summary: dict = {how: sum(row["how"] == how for row in rows) for how in dict.fromkeys(row["how"] for row in rows)}
     if latents:

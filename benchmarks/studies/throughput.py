@@ -1,6 +1,6 @@
-"""How much of a training step is forward and backward pass: whole steps and bare passes in turn, medians.
+"""Share of the forward and backward pass in a training step: whole steps and bare passes in turn, medians.
 
-    python benchmarks/throughput.py PICTURES --run runs/train [--device cuda]
+    python benchmarks/studies/throughput.py PICTURES --run runs/train [--device cuda]
 
 PICTURES are decoded into RUN/pictures once, as in a training run.
 """

@@ -1,9 +1,9 @@
-"""What tiles cost against coding the image whole, and whether their borders show.
+"""The cost of tiles against coding an image whole, and the visibility of their borders.
 
-    python benchmarks/tiling.py ../shared/data/train --out benchmarks/results
+    python benchmarks/studies/tiling.py ../shared/data/train --out benchmarks/results
 
-The image is a mosaic of validation pictures, 4000 x 3000 pixels. Whole, it is beyond what the format allows: the
-limit is lifted here, for this comparison only.
+The image is a mosaic of validation pictures, 4000 x 3000 pixels. As a single tile it exceeds the limit of the format,
+which is lifted here for this comparison only.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Images that photographs are not: text, screens, line art, flat colour, noise, texture, saturation, darkness, JPEGs.
+"""Images unlike photographs: text, screens, line art, flat colour, noise, texture, saturation, darkness, JPEGs.
 
-    python benchmarks/torture.py --out benchmarks/results [--pictures DIR]
+    python benchmarks/studies/torture.py --out benchmarks/results [--pictures DIR]
 
-For each image and budget in bits a pixel, the best PSNR (capped at 45 dB) that a quality within the budget gives,
-against tuned JPEG within the same budget; an image is left out where even JPEG's lowest quality breaks the budget.
-`--pictures` also saves the images.
+For each image and budget in bits per pixel, the best PSNR (capped at 45 dB) of a quality within the budget, against
+tuned JPEG within the same budget. An image is left out if even JPEG's lowest quality exceeds the budget. `--pictures`
+also saves the images.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def zone_plate(random: np.random.Generator) -> np.ndarray:
 
 
 def stripes(random: np.random.Generator) -> np.ndarray:
-    """Red and blue, as wide as JPEG's chroma cannot keep."""
+    """Red and blue stripes, too fine for JPEG's chroma."""
     stripe = np.arange(SIZE) // 3 % 2
     return np.broadcast_to(np.where(stripe[:, None], (255, 0, 0), (0, 0, 255)), (SIZE, SIZE, 3)).astype(np.uint8)
 
@@ -154,7 +154,7 @@ def was_jpeg(random: np.random.Generator) -> np.ndarray:
 
 
 def was_jpeg_scaled(random: np.random.Generator) -> np.ndarray:
-    """A JPEG whose blocks no longer lie on any grid."""
+    """A JPEG rescaled, so that its blocks lie on no grid."""
     image = Image.fromarray(was_jpeg(random)).resize((SIZE * 4 // 3,) * 2, Image.Resampling.BICUBIC)
     return np.asarray(image)[:SIZE, :SIZE]
 
@@ -196,7 +196,7 @@ def _image(values: np.ndarray) -> np.ndarray:
 
 
 def _photograph(name: str) -> np.ndarray:
-    """A photograph that comes with scikit-image, (SIZE, SIZE, 3) float."""
+    """A photograph from scikit-image, (SIZE, SIZE, 3) float."""
     from skimage import data
 
     image = Image.fromarray(getattr(data, name)())
@@ -232,7 +232,7 @@ def compare(model: str = DEFAULT_MODEL, step: int = 2) -> dict:
 
 
 def differences(result: dict) -> list[float]:
-    """Our PSNR less JPEG's, of every image and budget; a budget that we cannot keep counts as -CAP."""
+    """Our PSNR minus JPEG's, for every image and budget; a budget that we exceed counts as -CAP."""
     return [(-CAP if ours is None else ours - theirs) for row in result.values() for ours, theirs in row.values()]
 
 

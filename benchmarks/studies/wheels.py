@@ -1,6 +1,6 @@
-"""Which platforms have wheels of every run-time dependency: asks the package index for file names.
+"""Platforms with wheels of every run-time dependency, found by asking the package index for file names.
 
-python benchmarks/wheels.py --out docs/platforms.md
+python benchmarks/studies/wheels.py --out docs/platforms.md
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Throughput of two worker processes against one: `vaecodec encode DIR -o OUT --jobs 2` and `--jobs 1`.
 
-    python benchmarks/workers.py ../shared/data/kodak --out benchmarks/results
+    python benchmarks/studies/workers.py ../shared/data/kodak --out benchmarks/results
 
-Whole commands, start-up included, on so many copies of the images that start-up is small; the runs take turns, in
-changing order; medians. The goal is GOAL times the images a second. Other work on the machine spoils the ratio.
+Whole commands, including start-up, on enough copies of the images to make start-up small; the runs take turns, in
+changing order; medians. The goal is GOAL times the images per second. Other load on the machine distorts the ratio.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORKERS = (1, 2)
 
 
 def copies_of(images: Path, number: int, folder: Path) -> int:
-    """Fill `folder`; returns how many images it has."""
+    """Fill `folder`; returns its number of images."""
     folder.mkdir()
     found = sorted(path for path in images.iterdir() if path.suffix == ".png")
     for copy in range(number):

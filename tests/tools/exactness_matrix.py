@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-NO_CUDA = """CUDA has not been run on these weights, since no GPU was at hand: `--cuda` adds its cells where there
-is one, and before it codes a known-answer check of the prior (a small image and a full tile) refuses
-a GPU that computes otherwise."""
+NO_CUDA = """CUDA has not been run on these weights for lack of a GPU. `--cuda` adds its cells; before any coding, a
+known-answer check of the prior (a small image and a full tile) refuses a GPU that computes different
+integers."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def main() -> None:
         f"differ: the analysis is float), and decoded all of them: {len(matrix) * written} decodings, "
         f"**{sum(o.different for o in outcomes)} with other latents**.",
         "Pixels are compared with those of the first cell.",
-        *[f"Left out, since this CPU ({processor()}) lacks what it takes: {cell.name}." for cell in left_out],
+        *[f"Left out, since this CPU ({processor()}) lacks instructions: {cell.name}." for cell in left_out],
         *([] if arguments.cuda else ["", NO_CUDA]),
         "",
         "| cell | numpy | onnxruntime | torch | other latents | largest pixel difference | pixels that differ |",

@@ -16,26 +16,26 @@ PAGE = ROOT / "docs/first-steps.md"
 STEPS = """
 Make a picture small.
     vaecodec encode photo.jpg
-Look at it, or give it to somebody.
+Decode it to view or share it.
     vaecodec decode photo.vaec seen.png
     vaecodec decode photo.vaec mail.jpg -q 85
-Ask what is in the file.
+Inspect the file.
     vaecodec info photo.vaec
-Better, smaller.
+Choose a higher or a lower quality.
     vaecodec encode photo.jpg best.vaec -q 90
     vaecodec encode photo.jpg small.vaec -q 30
-Exactly as large as the upload form allows.
+Fit the size limit of an upload form.
     vaecodec encode photo.jpg form.vaec --target-size 12kB
-Never worse than so many decibels.
+Guarantee a PSNR.
     vaecodec encode photo.jpg good.vaec --target-psnr 38
 See what was lost.
     vaecodec compare photo.jpg photo.vaec small.vaec --html compared.html
-A folder of holiday pictures, and back.
+Encode a folder of holiday pictures, and decode it again.
     vaecodec encode holiday -o coded
     vaecodec decode coded -o pictures --suffix .jpg
-A small one for a page, without where it was taken.
+Make a small picture for a page, without its location.
     vaecodec decode photo.vaec page.webp --scale 1/4 --metadata none
-A slip of the finger, a file that is there already.
+Get help after a typo, or for an existing file.
     vaecodec enocde photo.jpg
     vaecodec photo.vaec
     vaecodec encode photo.jpg photo.vaec

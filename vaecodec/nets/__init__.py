@@ -1,4 +1,4 @@
-"""The nets as the codec sees them, on onnxruntime or torch, and the model files they come from."""
+"""The nets as the codec uses them, on onnxruntime or torch."""
 
 from __future__ import annotations
 

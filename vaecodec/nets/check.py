@@ -1,4 +1,4 @@
-"""Known-answer check: a device that does not compute the exact prior like the CPU is refused before it codes."""
+"""Known-answer check: refuses devices that do not compute the exact prior like the CPU, before anything is coded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vaecodec.model.file import ModelFile
 from vaecodec.nets.interface import Float, Nets
 
 GRIDS = ((2, 4, 6), (1, 16, 16))
-"""Hyper latents of two small images and of a full tile: libraries choose their algorithms by the size."""
+"""Hyper latents of two small images and of a full tile: libraries choose algorithms by size."""
 
 
 def check_exact(nets: Nets, reference: Nets, model: ModelFile) -> None:
     """Run the integer nets of both on the same full-range input, with the rate biases of the lowest and the highest
-    anchor; raises BackendError where they differ."""
+    anchor; raises BackendError if they differ."""
     random = np.random.default_rng(0)
     if not all(
         _same(nets, reference, model, grid, anchor, random) for grid, anchor in zip(GRIDS, (0, -1), strict=True)

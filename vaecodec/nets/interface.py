@@ -14,10 +14,10 @@ Float = NDArray[np.float32]
 
 
 class Nets(Protocol):
-    """The four nets of a model on some device, for N images of equal size at a time. Levels are integers carried in
+    """The four nets of a model on a device, for N images of equal size at a time. Levels are integers carried in
     float32.
 
-    The methods of the prior (hyper_synthesis, context_step) return the same integers on every implementation.
+    The methods of the prior (hyper_synthesis, context_step) return the same integers in every implementation.
     """
 
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
@@ -44,9 +44,12 @@ class Nets(Protocol):
         ...
 
     def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
-        """Dequantised normalised latents (N, M, h, w); x (N, 3, a, b), RGB in [-0.5, 0.5], what they should decode to
-        in `area`, a rectangle of pixels -> the distortion that the model is trained for, of each image (N,), on the
-        scale of squared errors of 0..255, and the gradient of their sum (N, M, h, w)."""
+        """The training distortion of decoded pictures and its gradient.
+
+        v_hat (N, M, h, w): dequantised normalised latents; x (N, 3, a, b): the original in `area`, a rectangle of
+        pixels, as RGB in [-0.5, 0.5]. Returns the distortion of each image (N,), on the scale of squared errors of
+        0..255, and the gradient of their sum (N, M, h, w).
+        """
         ...
 
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ class _Entry:
 
 
 class ExifBlock:
-    """An EXIF block, with or without "Exif\\0\\0" before its TIFF header. What cannot be parsed has no fields."""
+    """An EXIF block, with or without "Exif\\0\\0" before its TIFF header. An invalid block has no fields."""
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray(data)

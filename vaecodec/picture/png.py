@@ -38,7 +38,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def colour_notes(file: BinaryIO) -> list[str]:
-    """Notes on colour chunks before the pixels that differ from sRGB, which a decoder will show."""
+    """Notes on chunks before the pixels that declare colours other than sRGB, since decoders will assume sRGB."""
     found: dict[bytes, bytes] = {}
     for kind, at, size in _chunks(file):
         if kind == b"IDAT":

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on exactly where it stopped, in one safetensors file (nothing is ever unpickled)."""
+"""Checkpoints: the complete state of a run in one safetensors file, to resume exactly (nothing is ever unpickled)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_state(
     optimizer: torch.optim.Optimizer | None = None,
     average: AveragedModel | None = None,
 ) -> dict:
-    """Restore what save_state wrote; returns `progress`. Moments of another kind of optimizer are left out. Raises
+    """Restore what save_state wrote; returns `progress`. Moments of another kind of optimizer are skipped. Raises
     ModelError if the file does not fit."""
     try:
         with safe_open(path, "pt") as file:

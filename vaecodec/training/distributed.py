@@ -1,4 +1,4 @@
-"""Several processes that train one model (torchrun): who they are, and how they agree."""
+"""Distributed training by several processes (torchrun): ranks, agreement and gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class World:
 
     @classmethod
     def join(cls, device: str = "cpu") -> World:
-        """What torchrun says in the environment; waits until all processes are there. `cuda` becomes one GPU each."""
+        """Joins the group that torchrun describes in the environment; waits for all processes. `cuda` becomes one GPU
+        each."""
         size = int(os.environ.get("WORLD_SIZE", 1))
         if size == 1:
             return cls(device=device)
@@ -54,15 +55,15 @@ class World:
         return values
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """`module` with gradients that are means over the processes."""
+        """`module` with gradients averaged over the processes."""
         if self.size == 1:
             return module
         gpus = [torch.device(self.device)] if self.device.startswith("cuda") else None
         return nn.parallel.DistributedDataParallel(module, device_ids=gpus)
 
     def leave(self) -> None:
-        """End the group and its threads, which in a process that exits could still need the interpreter and abort it;
-        nothing that `parallel` returned may be in use any more."""
+        """Destroy the group and its threads: at exit of the process they might still need the interpreter and abort it.
+        No module from `parallel` may be in use any more."""
         if self.size > 1:
             gc.collect()
             dist.destroy_process_group()

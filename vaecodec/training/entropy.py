@@ -1,4 +1,4 @@
-"""Entropy models of training time, from compressai: bits that the quantised latents cost under the prior."""
+"""Entropy models for training, from compressai: bits of the quantised latents under the prior."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from vaecodec.nets.torch.vae import Prediction
 class EntropyModels(nn.Module):
     """A factorized density for z, one for each rate anchor (Balle et al. 2018), and conditional Gaussians for y.
 
-    A batch holds the rate anchors in turn: sample i is coded with the density of anchor i modulo A.
-    In training mode rounding is replaced by uniform noise, which makes the bits a differentiable bound (the KL term
-    of a VAE whose posterior is uniform); in evaluation mode symbols are rounded.
+    Samples of a batch cycle through the rate anchors: sample i is coded with the density of anchor i modulo A. In
+    training mode uniform noise replaces rounding, which makes the bits a differentiable bound (the KL term of a VAE
+    with a uniform posterior); in evaluation mode symbols are rounded.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.anchors, self.hyper_latents = config.anchors, config.hyper_latents
         self.bottleneck = EntropyBottleneck(config.anchors * config.hyper_latents, init_scale=6)
-        # Medians stay at zero: symbols are plain integers, so the quantiles that compressai would learn are unused.
+        # Medians stay at zero: symbols are plain integers, so compressai's learned quantiles are unused.
         self.bottleneck.quantiles.requires_grad_(False)
         self.gaussian = GaussianConditional(None, scale_bound=SCALE_MIN)
 
@@ -51,7 +51,7 @@ class EntropyModels(nn.Module):
     def fit(self, probabilities: Tensor, steps: int = 300, learning_rate: float = 0.03) -> float:
         """Fit the densities of z to probabilities (A, Z, 2 * HYPER_LIMIT + 1), for a warm start from integer tables.
 
-        Returns the mean divergence that is left, in bits a symbol.
+        Returns the mean remaining divergence, in bits per symbol.
         """
         optimizer = torch.optim.Adam([p for p in self.parameters() if p.requires_grad], learning_rate)
         entropy = -(probabilities * probabilities.clamp(min=1e-12).log2()).sum(-1).mean()

@@ -62,8 +62,8 @@ def export_model(
 ) -> None:
     """Write a model file; raises ModelError if an integer layer could overflow or a weight is not finite.
 
-    `mixtures` (SCALES, SCALES) from shapes.fit_mixtures give the tables of the latents their shapes; Gaussians without.
-    `work` (work.Work.done) is noted in the file.
+    `mixtures` (SCALES, SCALES) from mixtures.fit_mixtures shape the tables of the latents; without them they are
+    Gaussian. `work` (work.Work.done) is recorded in the file.
     """
     vae.prior.check_bounds()
     tensors = _exact_tensors(vae)
@@ -86,8 +86,8 @@ def export_model(
 
 
 def warm_start(model: ModelFile, vae: VAE, entropy: EntropyModels, sampler: CropSampler | None = None) -> None:
-    """Set the weights of a new run from a model file of the same configuration (its name aside), or of one that can
-    become it; `sampler` gives pictures for new latents and narrower blocks."""
+    """Set the weights of a new run from a model file of the same configuration (except for its name), or of one that
+    can become it; `sampler` provides pictures for new latents and narrower blocks."""
     from vaecodec.nets.torch.backend import load_vae
 
     model.require_encoder()

@@ -1,4 +1,4 @@
-"""The guard against overfitting: it remembers all validations of a run, those before a stop included."""
+"""Early stopping: remembers all validations of a run, including those before a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARGIN = 0.00144
 
 
 class Guard:
-    """Says which validation was the best so far, and when a run only learns its pictures by heart."""
+    """Finds the best validation so far, and detects overfitting."""
 
     def __init__(self, run: Path, patience: int) -> None:
         log = run / "validation.jsonl"
@@ -33,8 +33,8 @@ class Guard:
 
     @property
     def stop(self) -> bool:
-        """Whether the last `patience` validations were all worse than an earlier one while the cost of the training
-        pictures went on falling."""
+        """Whether the last `patience` validations were all worse than an earlier one while the cost on training
+        pictures kept falling."""
         if len(self.costs) <= self.patience or self._best + self.patience >= len(self.costs):
             return False
         return self.train_costs[-1] < self.train_costs[self._best] - MARGIN

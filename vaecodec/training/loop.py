@@ -1,5 +1,5 @@
-"""The training loop: one random rate a sample, schedule and stop by wall clock, resumable at any moment, in one process
-or several."""
+"""The training loop: one random rate per sample, schedule and stop by wall clock, resumable at any moment, in one
+process or several."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ LINEAR = tuple(f"vae.{net}.{layer}" for net in ("analysis", "synthesis") for lay
 
 
 class Objective(nn.Module):
-    """All that is trained, and the loss as its forward pass."""
+    """All trained modules; the forward pass is the loss."""
 
     def __init__(self, config: ModelConfig, metric: str = "mse") -> None:
         super().__init__()
         self.config, self.metric = config, metric
         self.loss: Callable[..., Loss] = rate_distortion
-        """Exchanged by who trains a part alone."""
+        """Replaced when only a part is trained."""
         self.vae = VAE(config)
         self.entropy = EntropyModels(config)
 
@@ -67,7 +67,7 @@ class Trainer:
         world: World | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """clock: seconds, by which the budget counts."""
+        """clock: seconds, on which the budget counts."""
         self.config, self.options, self.store, self.run, self._clock = config, options, store, run, clock
         self.world = world or World()
         run.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ class Trainer:
         return Soap(groups) if self.options.optimizer == "soap" else torch.optim.Adam(groups, fused=True)
 
     def _parameter_groups(self) -> list[dict]:
-        """The block transform starts near its optimum and moves slowly; the densities of z must follow fast."""
+        """The block transform starts near its optimum and moves slowly; the densities of z must adapt fast."""
         slow, fast, rest = list[nn.Parameter](), list[nn.Parameter](), list[nn.Parameter]()
         for name, parameter in self.modules.named_parameters():
             if not parameter.requires_grad:
@@ -125,7 +125,7 @@ class Trainer:
             progress = load_state(self.state_path, self.modules, self.optimizer, self.average)
             self.step, self.elapsed = progress["step"], progress["elapsed"]
             self.work.done = progress.get("work", {})
-            # The processes of a resumed run may be more or fewer than before; those that are new start afresh.
+            # A resumed run may have more or fewer processes than before; new ones start afresh.
             if self.world.rank < len(progress["processes"]):
                 self.sampler.state, noise = progress["processes"][self.world.rank]
                 torch.set_rng_state(torch.tensor(noise, dtype=torch.uint8))
@@ -138,7 +138,7 @@ class Trainer:
             self.vae.initialise_linear(basis.to(self.device), std.to(self.device), features.to(self.device))
             self.vae.initialise_hyper(to_batch(self.sampler.batch(32, 128), self.device))
         self.average.module.load_state_dict(self.modules.state_dict())
-        # All processes have started alike; from here on each sees other crops and other noise.
+        # All processes have started alike; from here on each sees different crops and noise.
         self.sampler.state = [self.options.seed + 1000 * self.world.rank, self.sampler.taken]
         torch.manual_seed(self.options.seed + 1000 * self.world.rank)
 
@@ -161,14 +161,12 @@ class Trainer:
         report: Callable[[float, str], None] = lambda share, text: None,
         validated: Callable[[Objective, Validation], None] = lambda modules, validation: None,
     ) -> Validation:
-        """Train until `minutes` are over; `report` gets the share done and a line of figures every few steps,
-        `validated` (in the main process) the weights that each validation found better, the averaged or the last, and
-        what it showed.
+        """Train until `minutes` are over. `report` gets the fraction done and a line of figures every few steps.
+        `validated` (in the main process) gets each validation and its better weights, the averaged or the last.
 
-        Leaves the model with the best weights that a validation has seen, nearly always those of the end, which
-        `validated` gets last, and returns what it showed. A stop at any time loses at most `save_minutes`. The budget
-        stands in the file `minutes` of the run folder: another number written there while the run goes on is obeyed
-        within some steps.
+        Leaves the model with the weights of the best validation, nearly always the last, passes these to `validated`
+        last, and returns that validation. A stop at any time loses at most `save_minutes`. The file `minutes` in the
+        run folder holds the budget: a number written there during the run takes effect within some steps.
         """
         options = self.options
         if self.world.main:
@@ -217,14 +215,14 @@ class Trainer:
         return validation
 
     def _budget(self) -> float:
-        """Seconds that the run may take in all, by its file."""
+        """Total seconds that the run may take, from its file."""
         try:
             return 60 * float((self.run / "minutes").read_text())
-        except (OSError, ValueError):  # being written just now, or rubbish
+        except (OSError, ValueError):  # being written just now, or invalid
             return 60 * self.options.minutes
 
     def _forget_lost_steps(self) -> None:
-        """Drop from the log what a run that was killed did after its last state: these steps are taken again."""
+        """Drop log lines after the last saved state of a killed run: those steps are repeated."""
         log = self.run / "train.csv"
         if log.exists():
             header, *lines = log.read_text().splitlines() or [""]
@@ -233,7 +231,7 @@ class Trainer:
             write_whole(log, "".join(f"{line}\n" for line in kept if line).encode(), overwrite=True)
 
     def _step(self, share: float) -> tuple[Loss, Tensor]:
-        """One step at `share` of the run."""
+        """One step at the fraction `share` of the run."""
         options, anchors = self.options, self.config.anchors
         final = share >= 1 - options.final_share
         size = options.final_crop if final else options.crop
@@ -265,7 +263,7 @@ class Trainer:
 
     @property
     def better(self) -> Objective:
-        """The weights that the last validation found better."""
+        """The better weights of the last validation."""
         return self._average if self.averaged else self.modules
 
     @property
@@ -277,8 +275,8 @@ class Trainer:
         return validate(modules.vae, modules.entropy, self.store, autocast=self.bf16, metric=options.metric)
 
     def _validate(self, guard: Guard, validated: Callable[[Objective, Validation], None]) -> Validation:
-        """Look at the last weights and at the averaged, log the better, draw them, keep them if they are the best so
-        far; all processes together."""
+        """Validate the last and the averaged weights, log the better, plot them, keep them if they are the best so far;
+        all processes together."""
         last, averaged = self._measure(self.modules), self._measure(self._average)
         self.averaged = bool(self.world.agree(averaged.cost < last.cost))
         validation = averaged if self.averaged else last

@@ -11,18 +11,17 @@ from vaecodec.nets.torch.distortion import distortion
 from vaecodec.nets.torch.vae import Prediction
 
 WEIGHT_EXPONENT = -0.4
-"""Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 makes all rates weigh the same (the loss grows as the square
-root of lambda); a little less lets the high rates, which are the harder ones to learn, weigh more."""
+"""Samples are weighted by lambda^WEIGHT_EXPONENT. -0.5 would weight all rates equally (the loss grows as the square
+root of lambda); slightly more favours the high rates, which are harder to learn."""
 TYPICAL_COST = 0.3
-"""Samples that cost much more than this weigh in proportion to the logarithm of their cost. A crop of noise costs a
-hundred times what a photograph does: left alone, a few of them set the step size for all others. It also is what the
-mean of PSNRs rewards."""
+"""Samples with a much higher cost weigh in proportion to its logarithm. A crop of noise costs a hundred times as much
+as a photograph: otherwise a few of them set the step size for all. The mean of PSNRs also rewards this."""
 
 
 @dataclass
 class Loss:
-    """total (): what is minimised; cost (): its plain mean; z_bpp, y_bpp (B,): bits a pixel; distortion (B,): in units
-    of mean squared error on the 0..255 scale."""
+    """total (): the minimised loss; cost (): its plain mean; z_bpp, y_bpp (B,): bits per pixel; distortion (B,): in
+    units of mean squared error on the 0..255 scale."""
 
     total: Tensor
     cost: Tensor
@@ -41,9 +40,9 @@ def rate_distortion(
     hyper_weight: float = 1.0,
     metric: str = "mse",
 ) -> Loss:
-    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). Distortion is that of unclipped RGB.
+    """x (B, 3, H, W) in [-0.5, 0.5]; bits (B,). The distortion is that of unclipped RGB.
 
-    `hyper_weight` below 1 makes the bits of z cheap, as at the start of a training.
+    `hyper_weight` below 1 makes the bits of z cheap, as at the start of training.
     """
     pixels = x.shape[2] * x.shape[3]
     error = distortion(metric, x, prediction.x_hat)

@@ -1,4 +1,4 @@
-"""How the C library treats the memory of tensors."""
+"""Settings of the C library for the memory of tensors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc keep what is freed: by default it hands large blocks back to the kernel, and a training step takes
-    17,000 page faults to get them again (docs/training.md). False on other C libraries."""
+    """Have glibc keep freed memory: by default it returns large blocks to the kernel, and a training step takes 17,000
+    page faults to get them back (docs/training.md). False on other C libraries."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):

@@ -1,8 +1,9 @@
-"""How latents scatter around their means: the shapes of the tables that code them.
+"""The distributions of latents around their means, which shape the tables that code them.
 
-In training every latent is a Gaussian of the scale that the prior predicts. What it really is has heavier tails at
-every scale: a scale mixture of Gaussians (Andrews and Mallows, JRSS B 1974), whose weights are fitted to the symbols of
-training pictures by expectation maximisation. The tables are data of the model file: this costs a decoder nothing.
+Training treats every latent as a Gaussian with the scale that the prior predicts. Its actual distribution has heavier
+tails at every scale: a scale mixture of Gaussians (Andrews and Mallows, JRSS B 1974), with weights fitted to the
+symbols of training pictures by expectation maximisation. The tables are data in the model file: this costs a decoder
+nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from vaecodec.training.validate import to_batch
 
 LARGEST = latent_radius(SCALES - 1)
 PRIOR_COUNT = 100.0
-"""So many imagined symbols of each scale index are Gaussian: where few were seen, the table stays close to that."""
+"""Pseudocount of Gaussian symbols for each scale index: with few observations the table stays close to a Gaussian."""
 
 
 @torch.no_grad()
 def count_symbols(vae: VAE, sampler: CropSampler, batches: int = 32, size: int = 256) -> np.ndarray:
     """Symbols of each scale index by magnitude: (SCALES, LARGEST + 2), magnitudes 0..LARGEST and all beyond.
 
-    Eight crops a batch, at rates spread evenly over the model's range.
+    Eight crops per batch, at rates spread evenly over the model's range.
     """
     device, anchors = vae.norm.device, vae.config.anchors
     counts = np.zeros((SCALES, LARGEST + 2), np.int64)
@@ -47,7 +48,7 @@ def fit_mixtures(counts: np.ndarray, rounds: int = 100) -> np.ndarray:
     for index in range(1, SCALES):
         radius = latent_radius(index)
         seen = np.append(counts[index, : radius + 1], counts[index, radius + 1 :].sum())
-        # The escape keeps a little mass at all scales: the logarithm of the likelihood must exist.
+        # Some mass on the escape at all scales keeps the log-likelihood finite.
         masses = np.stack([gaussian_masses(i, radius) for i in range(SCALES)]) + 1e-12
         mixture = np.full(SCALES, 1 / SCALES)
         for _ in range(rounds):

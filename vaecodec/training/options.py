@@ -1,16 +1,16 @@
-"""How to train."""
+"""Training options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 OPTIMIZERS = ("adam", "soap")
-"""soap costs a third more time a step, and at equal time was ahead (docs/training.md)."""
+"""soap takes a third more time per step, and was ahead at equal time (docs/training.md)."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """`minutes` is wall-clock time of the whole run, resumed parts included."""
+    """`minutes` is the wall-clock time of the whole run, including resumed parts."""
 
     minutes: float
     metric: str = "mse"
@@ -19,30 +19,30 @@ class TrainOptions:
     optimizer: str = "adam"
     """One of OPTIMIZERS."""
     decay: float = 1.0
-    """Last share of the run in which the learning rate falls to zero along half a cosine; before it, the rate is
-    constant (warm-up, stable, decay: Hu et al. 2024, arXiv 2404.06395). 1 suits a short run; a long one that may go on
-    later keeps its rate and decays at its very end."""
+    """Final fraction of the run in which the learning rate decays to zero along half a cosine; before it, the rate is
+    constant (warm-up, stable, decay: Hu et al. 2024, arXiv 2404.06395). 1 suits a short run; a long run that may be
+    extended keeps its rate and decays only at the end."""
     average_steps: int = 2000
-    """Steps that the averaged weights look back, at most: a tenth of the run where that is fewer."""
+    """Horizon of the averaged weights in steps, at most; a tenth of the run if that is less."""
     batch: int = 8
-    """Crops of `crop` pixels a step and process, a multiple of the number of rate anchors; fewer of the larger final
+    """Crops of `crop` pixels per step and process, a multiple of the number of rate anchors; fewer of the larger final
     crops."""
     crop: int = 256
-    """Smaller crops are quicker but mislead the prior: in 128 pixels, two hyper latents a side, every one lies at the
-    border and sees padding, and on whole images the prior then costs a fifth to a quarter more (docs/training.md)."""
+    """Smaller crops are faster but mislead the prior. In 128 pixels, two hyper latents a side, all lie at the border
+    and see padding; on whole images the prior then costs a fifth to a quarter more (docs/training.md)."""
     final_crop: int = 384
     final_share: float = 0.15
-    """Last share of the run that uses final_crop."""
+    """Final fraction of the run that uses final_crop."""
     hyper_warmup: float = 0.25
-    """First share of the run in which the price of the bits of z rises to its full height: were it full from the
-    start, z would collapse to zero before the prior has learned to make use of it."""
+    """Initial fraction of the run in which the weight of the bits of z rises to 1: at full weight from the start, z
+    would collapse to zero before the prior learns to use it."""
     warmup_steps: int = 300
     clip_norm: float = 2.0
     save_minutes: float = 5.0
     validate_minutes: float = 15.0
     patience: int = 4
-    """Overfitting guard: a run ends when so many validations in a row were worse than an earlier one although the
-    training pictures still made progress."""
+    """Early stopping: a run ends after this many validations in a row that are worse than an earlier one, although the
+    cost on training pictures still falls."""
     seed: int = 1
     bf16: bool | None = None
-    """Transforms in bfloat16; None: where that is quicker than float32 (precision.py)."""
+    """Transforms in bfloat16; None: if that is faster than float32 (precision.py)."""

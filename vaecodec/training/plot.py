@@ -1,4 +1,4 @@
-"""Pictures of a run: its validation curves, its costs over time, and what each latent channel carries."""
+"""Plots of a run: validation curves, costs over time, and the bits of each latent channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 def plot_run(run: Path, channel_bpp: np.ndarray) -> None:
     """run/curve.png, from validation.jsonl: rate-distortion curves from the first to the last validation, costs over
-    time; bits a pixel of the latent channels (A, M), which show a collapse of the posterior."""
+    time, and the bits per pixel of the latent channels (A, M), which reveal a posterior collapse."""
     import matplotlib
 
     matplotlib.use("Agg")

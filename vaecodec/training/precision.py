@@ -1,5 +1,5 @@
-"""Whether a device computes faster in bfloat16 than in float32: asked by a trial, since it depends on the processor's
-units, on the libraries and on limits set in the environment."""
+"""Whether a device is faster in bfloat16 than in float32. A trial decides, since it depends on the processor's units,
+on the libraries and on limits set in the environment."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import time
 import torch
 
 CHANNELS, PIXELS, ROUNDS = 192, 1 << 14, 5
-"""Size of the trial, about one layer of a step, and how often it is run (the quickest counts)."""
+"""Size of the trial, about one layer of a step, and its number of runs (the fastest counts)."""
 
 
 def bfloat16_pays(device: str) -> bool:
-    """Whether a pointwise layer and its gradients are quicker in bfloat16 than in float32 on `device`.
+    """Whether a pointwise layer and its gradients are faster in bfloat16 than in float32 on `device`.
 
-    A CPU without units for bfloat16 (AVX512-BF16, AMX, Arm's BF16) takes ten times as long in it.
+    A CPU without bfloat16 units (AVX512-BF16, AMX, Arm's BF16) takes ten times as long in it.
     """
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported()

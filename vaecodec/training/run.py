@@ -1,4 +1,4 @@
-"""A training run from the pictures to the model file: what `vaecodec train` runs."""
+"""A training run from the pictures to the model file, as `vaecodec train` runs it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vaecodec.training.validate import Validation
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a run, by its last validation."""
+    """The results of a run, from its last validation."""
 
     output: Path
     steps: int
@@ -49,10 +49,10 @@ def train(
 ) -> Trained | None:
     """Train on the pictures in `data` (a folder, also with tar shards, or one tar) and write a model file.
 
-    run: folder that keeps the state; the same call goes on where it stopped. config: name of one of CONFIGS (None:
-    fast, or that of `init`); init: name or path of the model to start from; output: the file (None: model.safetensors
-    in `run`). report gets the share done and a line of figures every few steps. Of several processes, as torchrun
-    starts them, all call this, and all but the first get None. Raises VaecodecError.
+    run: folder for the state, from which the same call resumes. config: name of one of CONFIGS (None: fast, or that of
+    `init`); init: name or path of the model to start from; output: the file (None: model.safetensors in `run`). report
+    gets the fraction done and a line of figures every few steps. With several processes, started by torchrun, all call
+    this, and all but the first get None. Raises VaecodecError.
 
     >>> trained = train(Path("pictures"), Path("runs/mine"), TrainOptions(minutes=180))
     """
@@ -88,7 +88,7 @@ def train(
 
 
 def _shape(config: str | None, model: ModelFile | None, metric: str) -> ModelConfig:
-    """The sizes to train."""
+    """The configuration to train."""
     if model and config and not can_become(model.config, CONFIGS[config]):
         raise VaecodecError(f"{model.name} cannot become {config}, whose sizes are others: leave the size to the model")
     shape = CONFIGS[config or "fast"] if config or not model else model.config

@@ -10,7 +10,8 @@ from torch import Tensor
 
 
 def schedule(share: float, decay: float) -> float:
-    """Learning rate at `share` of the run, in units of its peak: constant, then half a cosine in the last `decay`."""
+    """Learning rate at the fraction `share` of the run, in units of its peak: constant, then half a cosine in the last
+    `decay`."""
     return 0.5 * (1 + math.cos(math.pi * max(0.0, 1 - (1 - share) / decay)))
 
 
@@ -18,10 +19,10 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def averaging(steps: int) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average for AveragedModel that looks back a tenth of the run, at most `steps`.
+    """An exponential moving average for AveragedModel over a tenth of the run, at most `steps`.
 
-    While the learning rate is constant the weights wander around an optimum that their average is near (Polyak and
-    Juditsky 1992): it does for a run that goes on what the decay of the rate does for one that ends.
+    At a constant learning rate the weights wander around an optimum that their average is near (Polyak and Juditsky
+    1992): averaging gives an extendable run what decay of the rate gives one that ends.
     """
 
     def update(means: Tensors, weights: Tensors, count: Tensor | int) -> None:

@@ -1,6 +1,7 @@
 """SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv 2409.11321).
 
-Its state is tensors by name, so that a run can go on from a safetensors file."""
+Its state consists of named tensors, so that a run can resume from a safetensors file.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +12,15 @@ import torch
 from torch import Tensor
 
 SMALLEST = 32
-"""Matrices with a shorter side, and whatever is no matrix, are left to Adam."""
+"""Adam handles matrices with a shorter side, and everything that is not a matrix."""
 RENEWED = 10
-"""Steps between two looks at the eigenbasis."""
+"""Steps between updates of the eigenbasis."""
 WATCHED = 2
-"""Steps between two gradients that the preconditioner sees: every one would cost a tenth of a step more."""
+"""Steps between updates of the preconditioner: updating at every step would make it a tenth slower."""
 
 
 class Soap(torch.optim.Optimizer):
-    """For weights of shape (outputs, inputs[, 1, 1]); others follow Adam with the moments that it usually has.
+    """For weights of shape (outputs, inputs[, 1, 1]); others follow Adam with its usual moments.
 
     params: tensors or groups, as for Adam. lr: learning rate, as for Adam. betas: decay of both moments, of matrices;
     that of the preconditioner is the second.
@@ -35,7 +36,7 @@ class Soap(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step; closures are for line searches, of which there is none here."""
+        """One step; closures are for line searches, which this optimizer does not use."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -53,7 +54,7 @@ class Soap(torch.optim.Optimizer):
             for side, product in (("left", gradient @ gradient.T), ("right", gradient.T @ gradient)):
                 state[side] = product
                 state[f"{side}_basis"] = torch.linalg.eigh(product)[1].flip(1).contiguous()
-            return  # a basis of one gradient is no guide
+            return  # the basis of a single gradient is no guide
         left, right = state["left_basis"], state["right_basis"]
         update = _moments(state, left.T @ gradient @ right, group["betas"], group["eps"])
         parameter.sub_((left @ update @ right.T).reshape(parameter.shape), alpha=group["lr"])
@@ -80,7 +81,7 @@ def _is_matrix(parameter: Tensor) -> bool:
 
 
 def _moments(state: dict[str, Any], gradient: Tensor, betas: tuple[float, float], eps: float) -> Tensor:
-    """Adam's update: both moments take the gradient in."""
+    """Adam's update; adds the gradient to both moments."""
     state["step"] += 1
     count = int(state["step"])
     state["exp_avg"].lerp_(gradient, 1 - betas[0])
@@ -90,7 +91,7 @@ def _moments(state: dict[str, Any], gradient: Tensor, betas: tuple[float, float]
 
 
 def _renew(state: dict[str, Any]) -> None:
-    """One power iteration of either basis, and both moments in the new ones."""
+    """One power iteration of both bases, with both moments rotated into the new ones."""
     moment, square = state["exp_avg"], state["exp_avg_sq"]
     moment = state["left_basis"] @ moment @ state["right_basis"].T
     for axis, side in enumerate(("left", "right")):

@@ -18,7 +18,7 @@ from vaecodec.training.entropy import EntropyModels
 
 @dataclass
 class RatePoint:
-    """Means over the crops at one anchor: bits a pixel of z and y, PSNR in dB, distortion (geometric mean), latent
+    """Means over the crops at one anchor: bits per pixel of z and y, PSNR in dB, distortion (geometric mean), latent
     channels in use."""
 
     z_bpp: float
@@ -30,12 +30,11 @@ class RatePoint:
 
 @dataclass
 class Validation:
-    """What one look at the model yields.
+    """The result of one validation.
 
-    points: a RatePoint for each anchor, on the validation split; channel_bpp (A, M): bits a pixel of each latent
+    points: a RatePoint for each anchor, on the validation split; channel_bpp (A, M): bits per pixel of each latent
     channel; cost, train_cost: mean log2 of bpp + lambda * distortion over the anchors, on the validation split and on
-    as many training pictures (both cropped alike): when only the latter still falls, the model learns the pictures by
-    heart.
+    as many training pictures (both cropped alike). The model overfits when only the latter still falls.
     """
 
     points: list[RatePoint]
@@ -44,7 +43,7 @@ class Validation:
     train_cost: float
 
     def record(self) -> dict:
-        """As it is logged."""
+        """The log entry."""
         points = [asdict(point) for point in self.points]
         return {"cost": round(self.cost, 5), "train_cost": round(self.train_cost, 5), "points": points}
 
@@ -64,8 +63,8 @@ def validate(
     autocast: bool = False,
     metric: str = "mse",
 ) -> Validation:
-    """Symbols rounded, pixels clipped and rounded as in a decoded file. Without a validation split (very few pictures)
-    training pictures stand in for it."""
+    """Validate with rounded symbols and with pixels clipped and rounded as in a decoded file. Without a validation
+    split (very few pictures) training pictures replace it."""
     held_out = centre_crops(store.validation or store.train, store, crops, size)
     points, channel_bpp = _curve(vae, entropy, held_out, autocast, metric)
     train_points, _ = _curve(vae, entropy, centre_crops(store.train, store, crops, size), autocast, metric)

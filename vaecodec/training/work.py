@@ -1,4 +1,4 @@
-"""What a run has cost so far: crops and processor seconds by kind of processor, over all stops and machines."""
+"""The cost of a run so far: crops and processor seconds by kind of processor, over all restarts and machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Work:
         self._clock = time.process_time()
 
     def count(self, crops: int) -> None:
-        """Another step of `crops` crops; processor time since the last one is this process's."""
+        """Count a step of `crops` crops, and this process's processor time since the last one."""
         now = time.process_time()
         here = self.done.setdefault(self.machine, {"steps": 0, "crops": 0, "cpu_seconds": 0.0})
         here["steps"] += 1
@@ -33,7 +33,7 @@ class Work:
 
 
 def processor() -> str:
-    """Model of the processor, with the units that training gains most from."""
+    """Model of the processor, with the units that benefit training most."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     found = dict(line.split("\t", 1) for line in lines[:40] if "\t" in line)

@@ -83,7 +83,7 @@ def _model_of(file: Enclosed, own: ModelFile | None) -> ModelFile:
 
 
 def _bytes(model: ModelFile, whole: bool) -> bytes:
-    """The file of a model: the whole if it must encode or no slim copy of it is registered, else the slim copy."""
+    """The model file to embed: the slim copy, unless none is registered or the page needs the whole to encode."""
     ours = model.name in shipped_models()
     return slim_copy(model) if ours and not whole and not model.slim else read_raw(model.path).data
 

@@ -62,9 +62,11 @@ def viewer(
     targets: Mapping[str, str] | None = None,
     zooms: Sequence[str] = ("1", "2", "4"),
 ) -> str:
-    """HTML of the controls, the two images and what moves them. scenes: one or more, with sides of the same names, of
-    which `left` and `right` are shown at first; targets: what there is to choose `by_target`, and how it is called;
-    zooms: factors, or FIT; the first is that at first."""
+    """HTML of the controls, the two images and their script.
+
+    scenes: one or more, whose sides have the same names; `left` and `right` are shown first. targets: the choices for
+    `by_target`, with their labels. zooms: factors or FIT, the initial one first.
+    """
     targets = targets or {}
     names = [*scenes[0].always, *next(iter(scenes[0].by_target.values()), {})]
     controls = [_select("image", "Image", {scene.name: scene.name for scene in scenes}) if len(scenes) > 1 else ""]

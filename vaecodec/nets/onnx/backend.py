@@ -22,7 +22,7 @@ from vaecodec.nets.onnx.gradients import squared_error
 
 
 def _providers(device: str) -> list[Any]:
-    """onnxruntime's providers for a device; raises BackendError if this build of it has none."""
+    """onnxruntime's providers for a device; raises BackendError if this build has none."""
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return ["CPUExecutionProvider"]
@@ -36,19 +36,20 @@ def _providers(device: str) -> list[Any]:
 class OnnxNets:
     """Implements Nets on onnxruntime: device "cpu" or "cuda" ("cuda:1", ...), the latter with onnxruntime-gpu.
 
-    A graph is built and loaded when it is first used."""
+    Each graph is built and loaded on first use.
+    """
 
     def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
         self._model = model
         self._providers = _providers(device)
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3
-        # Threads that spin between the runs of one session take the cores from the other sessions and the coder.
+        # Threads of a session that spin between runs would take cores from the other sessions and the coder.
         self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             self._options.intra_op_num_threads = threads
         if device != "cpu":
-            # Where CUDA does not work onnxruntime logs pages; _session says it in one line.
+            # onnxruntime logs pages if CUDA fails; _session reports it in one line.
             self._options.log_severity_level = 4
             onnxruntime.set_default_logger_severity(4)
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
@@ -57,7 +58,7 @@ class OnnxNets:
             check_exact(self, OnnxNets(model), model)
 
     def _session(self, graph: bytes) -> onnxruntime.InferenceSession:
-        """Raises BackendError where the device cannot be had: onnxruntime would go on with the CPU in silence."""
+        """Raises BackendError if the device is unavailable: onnxruntime would silently fall back to the CPU."""
         try:
             session = onnxruntime.InferenceSession(graph, self._options, self._providers, enable_fallback=0)
         except Exception as error:  # see _run
@@ -75,11 +76,11 @@ class OnnxNets:
                 self._sessions[key] = self._session(data)
         try:
             return self._sessions[key].run(None, inputs)
-        except Exception as error:  # onnxruntime raises its own classes, all derived from Exception alone
+        except Exception as error:  # onnxruntime's own exceptions derive directly from Exception
             raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
 
     def _at_rate(self, table: str, rate: RatePosition) -> Float:
-        """Rows of a float table (A, ...) at a rate, linearly between anchors: (...)."""
+        """Rows of a float table (A, ...) at a rate, interpolated linearly between anchors: (...)."""
         rows, weight = self._model.float_tensor(table), np.float32(rate.t - rate.anchor)
         return rows[rate.anchor] * (1 - weight) + rows[rate.anchor + 1] * weight
 
@@ -101,7 +102,7 @@ class OnnxNets:
         inputs = {"features": features, "bias": bias[None, :, None, None]}
         if step:
             n, m, h, w = slots[0].shape
-            # Quad position first, so that a grouped convolution can treat each position by itself.
+            # Quad position first, so that a grouped convolution can process each position separately.
             by_position = [slot.reshape(n, 4, m // 4, h, w) for slot in slots]
             inputs["context"] = np.concatenate(by_position + [np.abs(s) for s in by_position], 2).reshape(n, -1, h, w)
         mean, index = self._run("context_step", step, **inputs)

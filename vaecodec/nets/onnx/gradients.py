@@ -1,4 +1,4 @@
-"""The synthesis forwards and backwards in one ONNX graph: how far a decoded picture is off, and what to change."""
+"""The synthesis and its backward pass in one ONNX graph: the squared error of decoded pictures and its gradient."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vaecodec.nets.onnx.protobuf import INT64, Graph
 
 
 class _Backwards:
-    """Adds to a graph the way back through layers of a net that are in it: from the gradient of what a layer gives to
-    that of what it gets."""
+    """Adds the backward pass of a net's layers to a graph: from the gradient of a layer's output to that of its
+    input."""
 
     def __init__(self, net: FloatLayers) -> None:
         self.net, self.graph = net, net.graph
@@ -24,7 +24,7 @@ class _Backwards:
         return self.graph.conv(gradient, weight.swapaxes(0, 1))
 
     def act(self, gradient: str) -> str:
-        """The last activation of the net that was not yet gone back through."""
+        """The backward pass of the last activation that is still to be processed."""
         positive = self.graph.node("Greater", self.net.activated.pop(), self.graph.constant(np.float32(0)))
         slopes = (self.graph.constant(np.float32(slope)) for slope in (1, LEAK))
         return self.graph.node("Mul", gradient, self.graph.node("Where", positive, *slopes))
@@ -42,8 +42,8 @@ class _Backwards:
 
 def squared_error(model: ModelFile) -> bytes:
     """v_hat (n, M, h, w), rate_i (1, C, 1, 1) for each block, x (n, 3, a, b) RGB in [-0.5, 0.5], its first and last
-    corner in the decoded pictures (2,), margins (8,) around it as Pad has them -> error (n,): sum of squares;
-    gradient (n, M, h, w) of it."""
+    corner in the decoded pictures (2,), margins (8,) around it as for Pad -> error (n,): sum of squares; gradient (n,
+    M, h, w) of it."""
     config, g = model.config, Graph("squared_error")
     net = FloatLayers(g, model, "synthesis")
     back = _Backwards(net)
@@ -53,7 +53,7 @@ def squared_error(model: ModelFile) -> bytes:
     x_hat = g.node("Slice", net.synthesis(v_hat), first, last, g.constant(np.array([2, 3], np.int64)))
     miss = g.node("Sub", g.clip(x_hat, -0.5, 0.5), x)
     error = g.node("ReduceSum", g.node("Mul", miss, miss), g.constant(np.array([1, 2, 3], np.int64)), keepdims=0)
-    # Clipped pixels do not change.
+    # Clipped pixels have no gradient.
     inside = g.node("Cast", g.node("Less", g.node("Abs", x_hat), g.constant(np.float32(0.5))), to=1)
     to_x = g.node("Mul", g.node("Mul", miss, inside), g.constant(np.float32(2)))
     to_x = g.node("Pad", to_x, margins)

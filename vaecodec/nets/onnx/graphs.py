@@ -15,7 +15,7 @@ class FloatLayers:
     def __init__(self, graph: Graph, model: ModelFile, net: str) -> None:
         self.graph, self.model, self.net = graph, model, net
         self.activated: list[str] = []
-        """What went into the activations, in order."""
+        """Inputs of the activations, in order."""
 
     def conv(self, x: str, layer: str, scale_out: float = 1.0) -> str:
         """A layer, with a factor on its output folded into its weights."""
@@ -29,7 +29,7 @@ class FloatLayers:
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
 
     def blocks(self, x: str, count: int) -> str:
-        """The residual blocks; the weights of their branches at the rate are the inputs rate_0, rate_1, ..."""
+        """The residual blocks; the inputs rate_0, rate_1, ... are the weights of their branches at the rate."""
         for i in range(count):
             block = f"blocks.layers.{i}"
             rate = self.graph.input(f"rate_{i}", [1, self.model.config.channels, 1, 1])
@@ -95,8 +95,8 @@ def synthesis(model: ModelFile) -> bytes:
 
 
 def preview(model: ModelFile) -> bytes:
-    """v_hat (n, M, h, w) -> pixels (n, 2h, 2w, 3) uint8: the means of 8x8 blocks that the synthesis would give without
-    its residual blocks."""
+    """v_hat (n, M, h, w) -> pixels (n, 2h, 2w, 3) uint8: means of the 8x8 blocks of the synthesis without its residual
+    blocks."""
     config, g = model.config, Graph("preview")
     v_hat = g.input("v_hat", ["n", config.latents, "h", "w"])
     parts = ("weight", "bias")

@@ -1,6 +1,6 @@
 """Writes ONNX graphs as protobuf bytes: the few messages and operators that the nets need.
 
-The onnx package would do the same but is heavier than all of our run-time dependencies but one; the wire format
+The onnx package would do the same, but is larger than all but one of our run-time dependencies. The wire format
 (https://onnx.ai, onnx.proto3) is small and frozen. The tests check the bytes with the onnx package.
 """
 

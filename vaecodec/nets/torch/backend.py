@@ -1,4 +1,4 @@
-"""The nets on torch: for CUDA and research. The only part of the runtime that imports torch and vaecodec.nets.torch."""
+"""The nets on torch, for CUDA and research. Only this part of the runtime imports torch and vaecodec.nets.torch."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def load_vae(model: ModelFile) -> VAE:
             module.bias.copy_(torch.from_numpy(bias))
     exact = {f"{n}." for n, m in vae.named_modules() if isinstance(m, ExactConv)}
     for name, parameter in vae.named_parameters():
-        # A slim model has no tensors for what only encoders run.
+        # A slim model has no encoder tensors.
         if name.rpartition(".")[0] + "." not in exact and name in model.tensors:
             parameter.copy_(torch.from_numpy(model.float_tensor(name) / PARAMETER_UNITS.get(name, 1)))
     return vae.eval().to(memory_format=torch.channels_last)
 
 
-@torch.inference_mode(False)  # of the caller: what is made in it can never have gradients
+@torch.inference_mode(False)  # of the caller: tensors created in it could never have gradients
 def load_vae_on(model: ModelFile, device: str, threads: int | None) -> VAE:
-    """The model on a device, with so many threads for torch; raises BackendError if torch cannot use the device."""
+    """The model on a device, with a number of torch threads; raises BackendError if torch cannot use the device."""
     if threads is not None:
         torch.set_num_threads(threads)
     try:

@@ -11,7 +11,9 @@ from vaecodec.bitstream.spec import LEAK
 def space_to_depth(x: Tensor, size: int) -> Tensor:
     """(B, C, H, W) -> (B, size^2 * C, H/size, W/size), position in the square before channel (ONNX SpaceToDepth).
 
-    Channels last in memory, here and below: the convolutions want it, and a layout lost costs a tenth of the step."""
+    Channels last in memory, here and below: the convolutions are fastest so, and losing the layout costs a tenth of the
+    step.
+    """
     b, c, h, w = x.shape
     x = x.permute(0, 2, 3, 1).reshape(b, h // size, size, w // size, size, c).transpose(2, 3)
     return x.reshape(b, h // size, w // size, size * size * c).permute(0, 3, 1, 2)
@@ -25,7 +27,7 @@ def depth_to_space(x: Tensor, size: int) -> Tensor:
 
 
 def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
-    """Rows of `table` (A, C) at the fractional anchors `t` (B,) in [0, A-1], linearly: (B, C, 1, 1)."""
+    """Rows of `table` (A, C) at the fractional anchors `t` (B,) in [0, A-1], interpolated linearly: (B, C, 1, 1)."""
     low = t.floor().clamp(max=table.shape[0] - 2).long()
     fraction = (t - low).unsqueeze(1)
     rows = table[low] * (1 - fraction) + table[low + 1] * fraction
@@ -33,14 +35,14 @@ def interpolate_anchors(table: Tensor, t: Tensor) -> Tensor:
 
 
 class Convolution(nn.Conv2d):
-    """One with a bias."""
+    """A convolution with a bias."""
 
     bias: Tensor
 
 
 def _initialised(layer: Convolution) -> Convolution:
-    """Variance-preserving weights and no bias: with torch's default the signal of the image drowns in the biases
-    after a few layers, and the hyper latents start, and stay, constant."""
+    """Variance-preserving weights and no bias. With torch's default the biases drown the image's signal after a few
+    layers, and the hyper latents start, and stay, constant."""
     nn.init.kaiming_normal_(layer.weight, a=LEAK)
     nn.init.zeros_(layer.bias)
     return layer
@@ -81,6 +83,6 @@ class Block(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        """`weight` (B, C, 1, 1) scales what the two branches add."""
+        """`weight` (B, C, 1, 1) scales the outputs of the two branches."""
         x = torch.addcmul(x, weight, self.mix_out(self.spatial(self.act(self.mix_in(x)))))
         return torch.addcmul(x, weight, self.contract(self.act(self.expand(x))))

@@ -1,10 +1,10 @@
 """Integer layers carried in float32: bit-exact on every device, at the speed of float convolutions.
 
-Activations are integers in [-LEVEL, LEVEL]. Weights are 8-bit integers times a power of two chosen for each output
-channel, so every product and every partial sum is an integer times that power of two; as long as the integer stays
-below 2^24, float32 addition is exact in any order. The layer ends with floor(sum + 1/2) and a clamp.
-In training the same function runs with straight-through gradients (fake quantisation, Jacob et al. 2018), so that
-the integers that are exported are the ones that were trained.
+Activations are integers in [-LEVEL, LEVEL]. Weights are 8-bit integers times a power of two for each output channel, so
+every product and every partial sum is an integer times that power of two. As long as the integer stays below 2^24,
+float32 addition is exact in any order. The layer ends with floor(sum + 1/2) and a clamp. Training runs the same
+function with straight-through gradients (fake quantisation, Jacob et al. 2018), so the exported integers are the
+trained ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vaecodec.bitstream.spec import BIAS_UNIT, EXACT_BOUND, LEVEL, LEVELS_PER_UN
 from vaecodec.errors import ModelError
 
 MAX_SHIFT = 12
-"""Weights are at finest multiples of 2^-MAX_SHIFT."""
+"""The finest weights are multiples of 2^-MAX_SHIFT."""
 
 
 class _Round(torch.autograd.Function):
@@ -36,8 +36,8 @@ def round_ste(x: Tensor) -> Tensor:
 
 
 class _Clamp(torch.autograd.Function):
-    """A plain clamp would kill the gradient of a saturated value for ever; this one passes gradients that pull it back.
-    Straight through the floor before it, if there is one."""
+    """A clamp that passes gradients which pull a saturated value back; a plain clamp would stop its gradient for ever.
+    Straight-through for the preceding floor, if there is one."""
 
     @staticmethod
     def forward(ctx, x: Tensor, low: float, high: float, floor: bool, residual: Tensor | None) -> Tensor:
@@ -58,12 +58,13 @@ class _Clamp(torch.autograd.Function):
 
 
 def clamp_ste(x: Tensor, low: float, high: float) -> Tensor:
-    """clamp(x) that lets gradients through where they lead back into the range."""
+    """clamp(x) with gradients where they lead back into the range."""
     return _Clamp.apply(x, low, high, False, None)
 
 
 def floor_clamp(x: Tensor, low: float, high: float, residual: Tensor | None = None) -> Tensor:
-    """clamp(floor(x) + residual, low, high) with gradients, those that lead back into the range included."""
+    """clamp(floor(x) + residual, low, high) with straight-through gradients, including those that lead back into the
+    range."""
     return _Clamp.apply(x, low, high, True, residual)
 
 
@@ -103,7 +104,7 @@ class _Product(torch.autograd.Function):
 
 
 def _gradients_are_reduced(device: str) -> bool:
-    """Whether gradients may be of lower precision: where there are any, under autocast."""
+    """Whether gradients may have lower precision: under autocast, if there are gradients."""
     if not torch.is_grad_enabled():
         return False
     try:
@@ -115,7 +116,8 @@ def _gradients_are_reduced(device: str) -> bool:
 def exact_product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias: (..., N, O) from x (..., N, I), weight (..., O, I), bias (..., O); `...` is one axis or none.
 
-    In float32, which holds the integers exactly; under autocast only the gradients are of lower precision."""
+    In float32, which holds the integers exactly; under autocast only the gradients have lower precision.
+    """
     dtype = torch.bfloat16 if _gradients_are_reduced(x.device.type) else torch.float32
     return _Product.apply(x, weight, bias, dtype)
 
@@ -132,7 +134,7 @@ def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
 class ExactConv(nn.Conv2d):
     """A pointwise (kernel 1) or depthwise (kernel 3) integer convolution; `out_scale` (O,) are powers of two.
 
-    Input: integers in [-LEVEL, LEVEL]; output: out_scale * (w * x + b) + 1/2, for the activation to take the floor of.
+    Input: integers in [-LEVEL, LEVEL]; output: out_scale * (w * x + b) + 1/2, which the activation floors.
     """
 
     bias: Tensor
@@ -166,7 +168,7 @@ class ExactConv(nn.Conv2d):
 
     @torch.no_grad()
     def check_bound(self, name: str, extra_bias: float = 0.0) -> float:
-        """Largest possible partial sum over EXACT_BOUND, rate bias of up to `extra_bias` levels included.
+        """Largest possible partial sum over EXACT_BOUND, including a rate bias of up to `extra_bias` levels.
 
         Raises ModelError if it reaches 1: the layer would not be exact.
         """

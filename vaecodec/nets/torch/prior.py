@@ -1,10 +1,10 @@
 """The exact prior: hyper synthesis and the four steps of the space-channel context, all in integers.
 
-Latent channels fall into four groups (channel modulo 4) and positions into the four corners of 2x2 quads. In each of
-four steps every position has one group decoded, a different one at each corner, so that later steps see ever more
-neighbours in space and channels (quad-tree partition of Li, Li and Lu, "Neural Video Compression with Diverse
-Contexts", CVPR 2023). What a step decodes is called a slot: (B, 4, M/4, h/2, w/2), quad position before channel. In
-memory a slot has the quad position first and the channel last, as the matrix products of the steps want it.
+Latent channels form four groups (channel modulo 4), and positions the four corners of 2x2 quads. Each of four steps
+decodes one group at every position, a different one at each corner, so that later steps see ever more neighbours in
+space and channels (quad-tree partition of Li, Li and Lu, "Neural Video Compression with Diverse Contexts", CVPR 2023).
+The latents of one step are a slot: (B, 4, M/4, h/2, w/2), quad position before channel. In memory the quad position
+comes first and the channel last, as the matrix products of the steps need it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def split_slots(y: Tensor) -> list[Tensor]:
     """Latents (B, M, h, w), h and w even -> four slots (B, 4, M/4, h/2, w/2) in decoding order."""
     b, m, h, w = y.shape
     quads = y.permute(0, 2, 3, 1).reshape(b, h // 2, 2, w // 2, 2, m // 4, 4).permute(2, 4, 6, 0, 1, 3, 5)
-    # unbind and stack, not indices: torch is slow at the gradients of those.
+    # unbind and stack instead of indexing, whose gradients are slow in torch
     parts = quads.reshape(16, b, h // 2, w // 2, m // 4).unbind()
     slots = ([parts[4 * p + group] for p, group in enumerate(step_groups(step))] for step in range(STEPS))
     return [torch.stack(slot).permute(1, 0, 4, 2, 3) for slot in slots]
@@ -49,8 +49,8 @@ def join_slots(slots: list[Tensor]) -> Tensor:
 
 
 def _by_position(weight: Tensor, axis: int, step: int) -> list[Tensor]:
-    """Of each group of channels on `axis` (of length M, channel modulo 4 is the group), those that quad positions 0..3
-    decode in `step`."""
+    """From `axis` (length M, channel modulo 4 is the group), the group of channels that each quad position 0..3 decodes
+    in `step`."""
     groups = weight.unflatten(axis, (-1, STEPS)).unbind(axis + 1)
     return [groups[group] for group in step_groups(step)]
 
@@ -110,7 +110,7 @@ class ContextStep(nn.Module):
             self.out.bias[m:] = 2.4  # a standard deviation of about one normalised unit
 
     def _context(self, weight: Tensor, slots: list[Tensor]) -> Tensor:
-        """Pointwise layer (K, 2M) over the latents decoded so far and their magnitudes, all others zero.
+        """Pointwise layer (K, 2M) over the latents decoded so far and their magnitudes; all others are zero.
 
         Returns (B, K, h, w).
         """
@@ -142,7 +142,7 @@ class ContextStep(nn.Module):
         return self._outputs(h)
 
     def _outputs(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Output layer, evaluated only for the group that each position has in this step."""
+        """Output layer, evaluated only for the group of each position in this step."""
         m = self.latents
         weight = self.out.exact_weight().reshape(2, m, -1)
         bias = self.out.exact_bias().reshape(2, m) + 0.5
@@ -156,7 +156,7 @@ class ContextStep(nn.Module):
 
 
 class Prior(nn.Module):
-    """All integer nets and the biases by which they know the quality."""
+    """All integer nets, and the biases that tell them the quality."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""SSIMULACRA 2 (Sneyers 2022, libjxl) as a differentiable distance: how far a picture looks from its original.
+"""SSIMULACRA 2 (Sneyers 2022, libjxl) as a differentiable perceptual distance to an original.
 
-The published measure: XYB in six scales, a structure map and two maps of edges that appeared or are lost, of each the
-mean and the fourth root of the mean fourth power, weighted by 108 numbers fitted to the opinions of people.
+As published: XYB in six scales, a structure map and two edge maps (added and lost edges); the mean and the fourth root
+of the mean fourth power of each, weighted by 108 numbers fitted to human opinions.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 
 SCALES = 6
 MIN_SIDE = 8
-"""Scales end before the picture gets smaller than this, in pixels: six of them want 249 pixels a side."""
+"""Scales end before the picture gets smaller than this, in pixels: six of them need 249 pixels a side."""
 OPSIN = ((0.30, 0.622, 0.078), (0.23, 0.692, 0.078), (0.24342268924547819, 0.20476744424496821, 0.55180986650955360))
 OPSIN_BIAS = 0.0037930732552754493
-"""Responses of the cones to linear RGB."""
+"""Bias of the cone responses to linear RGB."""
 C2 = 0.0009
 TINY = 1e-16
-"""Added under the fourth root, which has no gradient at zero: 1e-4 after it."""
+"""Added under the fourth root, which has no gradient at zero; contributes 1e-4 after it."""
 
 # fmt: off
 WEIGHTS = (
@@ -51,8 +51,8 @@ WEIGHTS = (
 
 
 def ssimulacra2_distance(x: Tensor, x_hat: Tensor) -> Tensor:
-    """(B,) the weighted sum of all maps, from 0 (alike) up, before the polynomial that makes a score of it: about 3 for
-    JPEG at quality 60, 23 at 10. x, x_hat (B, 3, H, W) sRGB in [0, 1], float32; gradients reach x_hat alone."""
+    """(B,) the weighted sum of all maps, from 0 (equal) up, before the polynomial that turns it into a score: about 3
+    for JPEG at quality 60, 23 at 10. x, x_hat (B, 3, H, W) sRGB in [0, 1], float32; only x_hat receives gradients."""
     layout = torch.channels_last
     with torch.no_grad():
         original = _linear(x.contiguous(memory_format=layout))
@@ -64,13 +64,13 @@ def ssimulacra2_distance(x: Tensor, x_hat: Tensor) -> Tensor:
         if min(linear.shape[2:]) < MIN_SIDE:
             break
         norms.append(_norms(original, linear))
-    # As in the reference, the weights are dealt out without a gap where there are fewer scales.
+    # As in the reference, fewer scales take the first weights without gaps.
     weights = torch.tensor(WEIGHTS[: 18 * len(norms)], device=x.device).reshape(3, len(norms), 2, 3)
     return (torch.stack(norms, 2) * weights).flatten(1).sum(1)
 
 
 def ssimulacra2_score(distance: Tensor) -> Tensor:
-    """The score that the tool prints, at most 100, of a distance."""
+    """The score of a distance, at most 100, as the tool prints it."""
     s = distance.double() * 0.9562382616834844
     s = 2.326765642916932 * s - 0.020884521182843837 * s**2 + 6.248496625763138e-05 * s**3
     return 100 - 10 * s.clamp(min=0) ** 0.6276336467831387
@@ -86,7 +86,7 @@ def _xyb(linear: Tensor) -> Tensor:
     """XYB, shifted so that all three are positive."""
     matrix = torch.tensor(OPSIN, device=linear.device)[:, :, None, None]
     bias = torch.full((3,), OPSIN_BIAS, device=linear.device)
-    # Light is never negative: the responses are at least the bias, where a cube root has a gradient.
+    # Light is never negative, so responses are at least the bias, where a cube root has a gradient.
     cones = F.conv2d(linear, matrix, bias) ** (1 / 3) - OPSIN_BIAS ** (1 / 3)
     long, middle, short = cones.unbind(1)
     y = (long + middle) / 2
@@ -96,13 +96,13 @@ def _xyb(linear: Tensor) -> Tensor:
 
 @cache
 def _taps() -> Tensor:
-    """11 taps of a Gaussian of deviation 1.5."""
+    """11 taps of a Gaussian with standard deviation 1.5."""
     taps = torch.exp(-(torch.arange(-5, 6) ** 2) / (2 * 1.5**2))
     return taps / taps.sum()
 
 
 def _blur(planes: Tensor) -> Tensor:
-    """(B, C, H, W); as in the reference, mirrored beyond the top and bottom, zero beyond the left and right."""
+    """Blurs (B, C, H, W); as in the reference, mirrored beyond top and bottom, zero beyond left and right."""
     channels = planes.shape[1]
     taps = _taps().to(planes.device)
     planes = torch.cat([planes[:, :, :5].flip(2), planes, planes[:, :, -5:].flip(2)], 2)
@@ -111,7 +111,7 @@ def _blur(planes: Tensor) -> Tensor:
 
 
 def _norms(original: Tensor, linear: Tensor) -> Tensor:
-    """(B, 3, 2, 3): of X, Y, B - Y the means and fourth norms of structure, artefact and detail-loss maps."""
+    """(B, 3, 2, 3): for X, Y, B - Y the means and fourth norms of the structure, artefact and detail-loss maps."""
     with torch.no_grad():
         a = _xyb(original)
         mean_a, square_a = _blur(torch.cat([a, a * a], 1)).chunk(2, 1)

@@ -1,9 +1,9 @@
 """Float transforms: picture <-> latents, and latents -> hyper latents.
 
-The transforms of the picture begin as a linear 16x16 block transform, the Karhunen-Loeve transform of the training data
-split into an 8x8 part (stem or head) and its completion over 2x2 such blocks. Between the two lie residual blocks at
-1/8 resolution that start at zero: training turns the best linear transform step by step into a nonlinear one. A linear
-shortcut around all of it, zero at the start, carries what the narrow middle gives up for the sake of the rest.
+The transforms of the picture begin as a linear 16x16 block transform: the Karhunen-Loeve transform of the training
+data, split into an 8x8 part (stem or head) and its completion over 2x2 such blocks. Between the two are residual blocks
+at 1/8 resolution that start at zero: training gradually turns the best linear transform into a nonlinear one. A linear
+shortcut around everything, also zero at the start, carries what the narrow middle drops.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vaecodec.nets.torch.blocks import (
 
 
 class RateBlocks(nn.Module):
-    """Residual blocks on (B, C, H, W) whose branches are weighted by the rate t (B,), each channel by itself."""
+    """Residual blocks on (B, C, H, W); the rate t (B,) weights each channel of their branches."""
 
     def __init__(self, config: ModelConfig, count: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class HyperAnalysis(nn.Module):
         self.act = activation()
 
     def forward(self, v: Tensor, t: Tensor) -> Tensor:
-        # Scales follow magnitudes: given as inputs, they need not be learned.
+        # Scales follow magnitudes: as inputs, they need not be learned.
         h = self.act(self.stem(torch.cat([v, v.abs()], 1)) + interpolate_anchors(self.rate, t))
         h = self.act(self.mix(h))
         h = self.spatial1(self.act(self.down1(space_to_depth(h, 2))))

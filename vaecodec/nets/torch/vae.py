@@ -1,7 +1,7 @@
 """The variational autoencoder: the four nets, the gains between them, and the forward pass of training.
 
-Units. y: latents as the analysis makes them. v = y * 2^norm: normalised latents, about unit variance.
-Symbols: v * 2^gain(rate), what is rounded and coded. z: hyper latents; their symbols are z * 2^hyper_gain(rate).
+Units. y: outputs of the analysis. v = y * 2^norm: normalised latents, about unit variance. Symbols: v * 2^gain(rate),
+which are rounded and coded. z: hyper latents; their symbols are z * 2^hyper_gain(rate).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from vaecodec.nets.torch.transforms import AnalysisTransform, HyperAnalysis, Syn
 
 
 def on_grid(log2: Tensor) -> Tensor:
-    """Round log2 gains to the units in which they are stored, 1/OCTAVE octave."""
+    """Round log2 gains to their stored units, 1/OCTAVE octave."""
     return round_ste(log2 * OCTAVE) / OCTAVE
 
 
 def theoretical_gain(config: ModelConfig, device: torch.device) -> Tensor:
-    """Symbols per unit of a latent (A,): from the step sizes that are optimal for a linear orthonormal transform at
-    each lambda, step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
+    """Symbols per unit of a latent (A,): from the optimal step size of a linear orthonormal transform at each lambda,
+    step^2 = 18 / (lambda ln 2) on the 0..255 scale."""
     lambdas = torch.tensor(config.lambdas, device=device)
     return 255 / torch.sqrt(18 / (lambdas * math.log(2)))
 
@@ -50,7 +50,7 @@ def symbol_means(mean: Tensor, gain: Tensor) -> Tensor:
 
 @dataclass
 class Prediction:
-    """What one forward pass yields; all symbols in symbol units.
+    """The result of one forward pass; all symbols in symbol units.
 
     x_hat (B, 3, H, W); latents, means, scales (B, M, h, w): y in symbols before rounding and its Gaussian prior;
     hyper_latents (B, Z, h/4, w/4): z in symbols before rounding; y_hat (B, M, h, w): quantised symbols.
@@ -65,12 +65,12 @@ class Prediction:
 
     @property
     def symbols(self) -> Tensor:
-        """What is coded (B, M, h, w), whole numbers in float32."""
+        """The coded symbols (B, M, h, w), whole numbers in float32."""
         return torch.round(self.y_hat - self.means)
 
     @property
     def scale_index(self) -> Tensor:
-        """Tables that they are coded with (B, M, h, w), int64."""
+        """The table index of each symbol (B, M, h, w), int64."""
         return torch.round(torch.log2(self.scales / SCALE_MIN) * SCALES_PER_OCTAVE).long()
 
 
@@ -90,13 +90,13 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def initialise_linear(self, basis: Tensor, std: Tensor, block: Tensor) -> None:
-        """Start as a transform codec: rows of `basis` (M, 768) are the 16x16 block transform, `std` (M,) their
-        deviations, rows of `block` (C, 192) the 8x8 transform in which the residual blocks see the picture.
+        """Start as a transform codec. Rows of `basis` (M, 768) are the 16x16 block transform and `std` (M,) their
+        deviations; rows of `block` (C, 192) are the 8x8 transform that feeds the residual blocks.
 
         Patches are flattened in space_to_depth order.
         """
         gain = theoretical_gain(self.config, basis.device)
-        # Channels far below the finest step are normalised by that step instead: their symbols are rarely nonzero.
+        # Channels far below the finest step are normalised by the step instead: their symbols are rarely nonzero.
         self.norm.copy_(-torch.log2(torch.sqrt(std**2 + (1 / gain.max()) ** 2)))
         self.gain.copy_(torch.log2(gain)[:, None] - self.norm)
         inverse = torch.linalg.pinv(block)
@@ -108,14 +108,14 @@ class VAE(nn.Module):
         y_per_v = self.norm.neg().exp2()[:, None, None]
         self.synthesis.stem.weight.copy_((quads * y_per_v @ block.T).reshape(m, 4 * c).T[:, :, None, None])
         self.synthesis.head.weight.copy_(inverse[:, :, None, None])
-        # What there is to correct in the picture shrinks with the steps: by half of their 5 octaves, as a start.
+        # Corrections to the picture shrink with the steps: start with half of the 5 octaves of the steps.
         octaves = torch.linspace(1.0, -1.5, self.config.anchors, device=basis.device)
         self.synthesis.blocks.rate.copy_(octaves[:, None, None].expand_as(self.synthesis.blocks.rate))
 
     @torch.no_grad()
     def initialise_hyper(self, x: Tensor) -> None:
-        """Scale the hyper latents to two symbols of standard deviation on a batch x (B, 3, H, W): were they all
-        rounded to zero at the start, nothing would teach the prior to use them."""
+        """Scale the hyper latents to two symbols of standard deviation on a batch x (B, 3, H, W). If all rounded to
+        zero at the start, the prior would never learn to use them."""
         t = torch.full((len(x),), (self.config.anchors - 1) / 2, device=x.device)
         v = self.analysis(x, t) * on_grid(self.norm)[:, None, None].exp2()
         factor = 1 / self.hyper_analysis(v, t).std(0).mean((1, 2))
@@ -134,7 +134,7 @@ class VAE(nn.Module):
     def forward(self, x: Tensor, t: Tensor, autocast: bool = False) -> Prediction:
         """x (B, 3, H, W) RGB in [-0.5, 0.5], H and W multiples of 64; t (B,) anchors in [0, A-1].
 
-        `autocast` runs the float transforms in bfloat16; the prior is always float32 (it is exact only there).
+        `autocast` runs the float transforms in bfloat16; the prior is always float32 (only there it is exact).
         """
         device = x.device.type
         norm = on_grid(self.norm)[:, None, None].exp2()
@@ -164,7 +164,7 @@ class VAE(nn.Module):
             mean = symbol_means(mean, g)
             index = floor_clamp(index / INDEX_UNIT + g.log2() * SCALES_PER_OCTAVE, 0, SCALES - 1)
             scale = SCALE_MIN * torch.exp2(index / SCALES_PER_OCTAVE)
-            # Index 0 says "certainly zero": the codec does not code such latents but takes their means.
+            # Index 0 means "certainly zero": the codec does not code such latents but uses their means.
             y_hat = torch.where(index >= 1, round_ste(y - mean), 0) + mean
             slots.append((y_hat, mean, scale))
             if step < STEPS - 1:

@@ -1,1 +1,1 @@
-"""Training pictures and the crops that are made of them."""
+"""Training pictures and crops of them."""

@@ -1,4 +1,4 @@
-"""Crops of training pictures, and what is done to them."""
+"""Crops of training pictures and their augmentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vaecodec.training.data.synthetic import altered_crop, synthetic_crop
 
 SYNTHETIC_SHARE = 1 / 10
 ALTERED_SHARE = 1 / 16
-"""Shares of the crops that are generated, and of photographs that are altered."""
+"""Fractions of the crops that are generated, and of photographs that are altered."""
 
 
 def crop_at(picture: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
@@ -23,9 +23,9 @@ def crop_at(picture: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
 
 
 class CropSampler:
-    """Random crops with flips and quarter turns: batches (B, size, size, 3), uint8, made while the last one is used.
+    """Random crops with flips and quarter turns: batches (B, size, size, 3), uint8, prefetched.
 
-    `state` is the number of batches taken and the seed: all that a resumed run needs to go on with the same crops.
+    `state` is the number of batches taken and the seed, from which a resumed run continues with the same crops.
     """
 
     def __init__(self, store: PictureStore, seed: int) -> None:
@@ -46,7 +46,7 @@ class CropSampler:
         self.seed, self.taken = state
 
     def batch(self, count: int, size: int) -> np.ndarray:
-        """The next batch. The one after it is prefetched, in the expectation of the same size."""
+        """The next batch. Prefetches the following one, assuming the same size."""
         wanted = (self.taken, count, size)
         ahead = self._next
         batch = ahead[1].result() if ahead is not None and ahead[0] == wanted else self._make(*wanted)

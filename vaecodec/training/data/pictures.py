@@ -1,4 +1,4 @@
-"""Training pictures: decoded once into one memory-mapped file."""
+"""Training pictures, decoded once into one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_validation(name: str) -> bool:
 
 
 class PictureStore:
-    """Decoded pictures in `folder`/pictures.u8, one after another, with their places in pictures.json."""
+    """Decoded pictures in `folder`/pictures.u8, one after another, with their positions in pictures.json."""
 
     def __init__(self, folder: Path) -> None:
         self.index: list[dict] = json.loads((folder / "pictures.json").read_text())

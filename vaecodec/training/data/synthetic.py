@@ -1,7 +1,7 @@
-"""Crops of what photographs lack: flat colour, gradients, noise, texture, text, screens, line art, pixel art; and
-photographs altered: darkened, brightened, saturated, reduced to few colours, compressed as JPEG before.
+"""Generated crops of content that photographs lack (flat colour, gradients, noise, texture, text, screens, line art,
+pixel art), and altered photographs: darkened, brightened, saturated, reduced to few colours, compressed as JPEG.
 
-Without them the transforms, which learn what photographs are like, fail on such images by 10 dB and more.
+Without them the transforms, which learn the statistics of photographs, fail on such images by 10 dB and more.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _noise(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _texture(random: np.random.Generator, size: int) -> np.ndarray:
-    """Plane or circular waves up to the finest, as sines or as black and white."""
+    """Plane or circular waves up to the finest, as sines or in black and white."""
     y, x = np.mgrid[0:size, 0:size]
     if random.random() < 0.3:
         y, x = y - random.uniform(0, size), x - random.uniform(0, size)
@@ -65,7 +65,7 @@ def _texture(random: np.random.Generator, size: int) -> np.ndarray:
 
 def _tiles(random: np.random.Generator, size: int) -> np.ndarray:
     """Stripes, checkerboards and pixel art: few colours on a grid of whole pixels."""
-    cell = np.exp2(random.uniform(0, 4.1, 2)).astype(int)  # single pixels are the hardest, and as frequent as any
+    cell = np.exp2(random.uniform(0, 4.1, 2)).astype(int)  # single pixels are the hardest, and as frequent as others
     if random.random() < 0.5:
         cell[0] = random.choice([cell[1], size])
     palette = np.stack([_colour(random) for _ in range(random.integers(2, 7))])
@@ -141,13 +141,13 @@ def synthetic_crop(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def altered_crop(random: np.random.Generator, crop: np.ndarray) -> np.ndarray:
-    """A photograph (size, size, 3) uint8 that somebody has worked on, uint8."""
+    """A photograph (size, size, 3) uint8 after typical editing, uint8."""
     kind = random.integers(7)
     image = Image.fromarray(np.ascontiguousarray(crop))
     if kind < 3:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=int(random.integers(10, 90)), subsampling=int(random.choice([0, 2])))
-        shift = random.integers(0, 8, 2)  # its blocks seldom lie on our grid
+        shift = random.integers(0, 8, 2)  # its blocks are seldom aligned with our grid
         return np.roll(np.asarray(Image.open(buffer)), shift, (0, 1))
     if kind == 3:
         return np.asarray(

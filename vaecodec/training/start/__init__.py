@@ -1,1 +1,1 @@
-"""Weights to start from: a block transform, or those of another model, grown or narrowed."""
+"""Initial weights: a block transform, or those of another model, grown or narrowed."""

@@ -1,5 +1,5 @@
-"""Start a model from one of other sizes: more latents, a shortcut around the residual blocks, narrower blocks. What the
-smaller model does stays as it was; the new latents take the directions in which its decoded pictures miss most."""
+"""Initialise a model from one of other sizes: more latents, a shortcut around the residual blocks, narrower blocks. The
+old part computes the same as before; the new latents take the directions of its largest errors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from vaecodec.training.data.crops import CropSampler
 from vaecodec.training.validate import to_batch
 
 TYPICAL_ERROR = 4 / 255**2
-"""Crops that miss by a mean squared error beyond this weigh in inverse proportion: a few of noise would drown the
-rest."""
+"""Crops with a larger mean squared error weigh in inverse proportion: otherwise a few of noise would dominate."""
 
 
 def can_become(old: ModelConfig, new: ModelConfig) -> bool:
-    """Whether `new` differs from `old` only by name and purpose, more latents, a shortcut (which new latents need),
-    and a lesser expansion in the blocks."""
+    """Whether `new` differs from `old` only by name and purpose, more latents, a shortcut (which new latents need), and
+    a smaller expansion in the blocks."""
     if new.latents < old.latents or new.shortcut < (old.shortcut or new.latents > old.latents):
         return False
     free = {name: getattr(new, name) for name in ("name", "trained_for", "latents", "shortcut", "expansion")}
@@ -30,7 +29,8 @@ def can_become(old: ModelConfig, new: ModelConfig) -> bool:
 
 
 def _places(old: int, new: int, before: int, after: int) -> list[int]:
-    """Where `new` channels, some others and then one or two runs of `after` latents, hold the `old` with `before`."""
+    """Indices of the `old` channels among the `new`: leading other channels, then one or two runs of latents, which
+    grow from `before` to `after`."""
     runs = (new - old) // (after - before)
     others = old - runs * before
     return [*range(others)] + [others + run * after + i for run in range(runs) for i in range(before)]
@@ -38,7 +38,7 @@ def _places(old: int, new: int, before: int, after: int) -> list[int]:
 
 @torch.no_grad()
 def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64) -> None:
-    """Set `large` from `small`; `sampler` gives pictures in which to find the directions of new latents, if any."""
+    """Set `large` from `small`; `sampler` provides pictures for the directions of new latents, if any."""
     before, after = small.config.latents, large.config.latents
     old = small.state_dict()
     for name, target in large.named_parameters():
@@ -48,7 +48,7 @@ def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64)
         if target.shape == source.shape:
             target.copy_(source)
             continue
-        if not name.endswith(".out.bias"):  # new latents start unseen, with the deviation of a normalised latent
+        if not name.endswith(".out.bias"):  # new latents start unused, with the deviation of a normalised latent
             target.zero_()
         [axis] = (d for d in range(source.dim()) if source.shape[d] != target.shape[d])
         places = _places(source.shape[axis], target.shape[axis], before, after)
@@ -59,7 +59,8 @@ def grow(small: VAE, large: VAE, sampler: CropSampler | None, batches: int = 64)
 
 
 def _misses(vae: VAE, sampler: CropSampler, batches: int) -> tuple[Tensor, Tensor]:
-    """Covariance (768, 768) of 16x16 patches of RGB, and of the patches with the error of `vae` at its highest rate."""
+    """Covariance (768, 768) of 16x16 RGB patches, and the cross-covariance of the errors of `vae` at its highest rate
+    with them."""
     device = vae.norm.device
     x_x = torch.zeros(3 * PATCH**2, 3 * PATCH**2, dtype=torch.float64, device=device)
     miss_x, count = torch.zeros_like(x_x), 0
@@ -76,7 +77,8 @@ def _misses(vae: VAE, sampler: CropSampler, batches: int) -> tuple[Tensor, Tenso
 
 
 def _new_directions(small: VAE, large: VAE, x_x: Tensor, miss_x: Tensor) -> None:
-    """Reduced rank regression of the misses on the patches: the new latents' part of the shortcuts, and their gains."""
+    """Reduced-rank regression of the errors on the patches: the weights of the new latents in the shortcuts, and their
+    gains."""
     first = small.config.latents
     ridge = 1e-7 * x_x.trace() * torch.eye(len(x_x), dtype=x_x.dtype, device=x_x.device) / len(x_x)
     predict = torch.linalg.solve(x_x + ridge, miss_x.T).T
@@ -88,7 +90,7 @@ def _new_directions(small: VAE, large: VAE, x_x: Tensor, miss_x: Tensor) -> None
     large.norm[first:] = norm.float()
     large.gain[:, first:] = (torch.log2(gain)[:, None] - norm).float()
     forth, back = large.analysis.shortcut, large.synthesis.shortcut
-    assert forth is not None  # new latents need it, see can_become
+    assert forth is not None  # new latents require it, see can_become
     assert back is not None
     forth.weight[first:] = (synthesis.T @ predict)[:, :, None, None].float()
     back.weight[:, first:] = (synthesis * norm.neg().exp2())[:, :, None, None].float()

@@ -1,4 +1,4 @@
-"""The Karhunen-Loeve transforms of RGB patches: what the learned transforms start from."""
+"""Karhunen-Loeve transforms of RGB patches, from which the learned transforms start."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def block_transform(sampler: CropSampler, patch: int, components: int, crops: in
 
 
 def block_features(sampler: CropSampler, channels: int) -> Tensor:
-    """The 8x8 transform (channels, 192) in which the residual blocks see the picture: half whitened, so that fine
-    detail is neither lost beside the brightness nor taken for as important; deviations 1 on the average. Channels
-    beyond the 192 that hold a block whole are random mixtures of those."""
+    """The 8x8 transform (channels, 192) that feeds the residual blocks. It is half whitened, so that fine detail is
+    neither lost beside the brightness nor given equal importance; deviations are 1 on average. Channels beyond the 192
+    of a whole block are random mixtures of those."""
     basis, std = block_transform(sampler, 8, channels)
     root = std.clamp(min=float(std[0]) * 1e-3).sqrt()
     features = basis / root[:, None] / root.mean()

@@ -1,5 +1,5 @@
-"""Narrow the feed-forward layers of the transform blocks: keep the hidden channels from which what all of them add can
-be told best, and refit what they add by least squares."""
+"""Narrow the feed-forward layers of the transform blocks: keep the hidden channels that best predict the output, and
+refit the output by least squares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vaecodec.training.validate import to_batch
 
 @torch.no_grad()
 def narrow(wide: VAE, expansion: int, sampler: CropSampler, batches: int = 6) -> VAE:
-    """A copy of `wide` with the hidden layers of a lesser `expansion`; `sampler` gives pictures to fit it on."""
+    """A copy of `wide` with hidden layers of a smaller `expansion`; `sampler` provides pictures for the fit."""
     vae = VAE(dataclasses.replace(wide.config, expansion=expansion)).to(wide.norm.device)
     hidden = expansion * wide.config.channels
     state = wide.state_dict()
@@ -56,7 +56,7 @@ def _hidden_moments(vae: VAE, blocks: Iterable[Block], sampler: CropSampler, bat
 def _reduced(block: Block, moments: Tensor, hidden: int) -> tuple[list[int], Tensor, Tensor]:
     """The `hidden` channels to keep of a block, and weight and bias of its last layer refitted to them.
 
-    One channel after another is taken: that which, with those taken before, leaves least of the output unexplained.
+    Forward selection: each added channel leaves, with those before it, the least of the output unexplained.
     """
     constant = len(moments) - 1
     weight = torch.cat([block.contract.weight[:, :, 0, 0], block.contract.bias[:, None]], 1).double()
