@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vaecodec.cli.options import SuffixType, codec_options, complete_paths, folder_options, metadata_options
+from vaecodec.cli.options import (
+    SuffixType,
+    codec_options,
+    complete_paths,
+    folder_options,
+    metadata_options,
+    saving_of,
+    saving_options,
+)
 from vaecodec.errors import ImageError, naming, printable
 
 if TYPE_CHECKING:
@@ -64,11 +72,7 @@ class _ScaleType(click.ParamType):
 @click.option(
     "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images where OUT has none."
 )
-@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]")
-@click.option("--lossless", is_flag=True, help="WebP or JPEG XL without loss.")
-@click.option(
-    "--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="Effort of PNG: smaller, slower."
-)
+@saving_options
 @folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
 @metadata_options
@@ -105,21 +109,19 @@ def decode(
     """
     if (region is not None) + (scale != 1) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
-    if lossless and quality is not None:
-        raise click.UsageError("--lossless and --quality do not go together.")
+    saving = saving_of(quality, lossless, png_level)
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
     from vaecodec.codec.scaling import decode_scaled
     from vaecodec.coding.windows import Damage
     from vaecodec.folders import Task
-    from vaecodec.picture import Saving, save_picture
+    from vaecodec.picture import save_picture
     from vaecodec.picture.formats import can_write
     from vaecodec.system.files import Source
     from vaecodec.system.naming import decoded_name
     from vaecodec.system.storage import is_folder
 
-    saving = Saving(quality, lossless, png_level)
     inputs, target = inputs_and_output(arguments, output, encoding=False)
     if len(inputs) > 1 or is_folder(inputs[0]):
         if region or salvage:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
@@ -54,6 +54,8 @@ class Task:
     scale: Fraction = Fraction(1)
     verify: bool = False
     """Whether encoded files are decoded again, to say how near they are."""
+    denoise: float | Literal["auto"] | None = None
+    """What is encoded is the picture without noise of this deviation, or of an estimated one."""
 
     def settings(self) -> dict[str, Any]:
         """What decides on the bytes of an output, as it is in the manifest: a model by its identity."""
@@ -63,7 +65,8 @@ class Task:
         quality = model.default_quality if self.quality is None else self.quality
         rest = {name: self.codec.get(name, default) for name, default in SETTINGS.items()}
         aim = {"quality": float(quality)} if self.goal is None else {"target": repr(self.goal)}
-        return {**aim, "model": model.identity.hex(), **rest}
+        noise = {} if self.denoise is None else {"denoise": self.denoise}
+        return {**aim, "model": model.identity.hex(), **rest, **noise}
 
 
 @dataclass(frozen=True)
@@ -176,9 +179,9 @@ def run_jobs(
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
-    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, and psnr or lossless of
-    what was verified; or source and error. A worker that dies costs at most the file that it holds. Raises
-    VaecodecError if no worker starts or the manifest is none.
+    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, denoised (the deviation
+    of the noise, None: none found), and psnr or lossless of what was verified; or source and error. A worker that dies
+    costs at most the file that it holds. Raises VaecodecError if no worker starts or the manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -231,6 +234,10 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.task, self.codec, self.settings = task, Codec(**task.codec), task.settings()
+        if task.denoise is not None:
+            from vaecodec.uses.denoise import Denoiser
+
+            self.denoiser = Denoiser(task.codec.get("threads"))
         if task.kind == "decode":
             can_write(task.suffix.lower())  # loads the plugin
 
@@ -251,6 +258,10 @@ class Worker:
     def _encode(self, job: Job) -> Entry:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
+        found: dict[str, float | None] = {}
+        if self.task.denoise is not None:
+            denoised = self.denoiser(picture, None if self.task.denoise == "auto" else self.task.denoise)
+            picture, found = denoised.picture, {"denoised": denoised.taken}
         reached = self.codec.reach(picture, self.task.goal) if self.task.goal else None
         data = reached.data if reached else self.codec.encode_picture(picture, self.task.quality)
         notes = [*picture.notes, *(reached.notes if reached else [])]
@@ -259,7 +270,7 @@ class Worker:
         entry["bpp"] = _bpp(len(data), picture.width, picture.height)
         if near is not None:
             entry |= {"lossless": True} if near == math.inf else {"psnr": round(near, 2)}
-        return entry | ({"reached": str(reached)} if reached else {})
+        return entry | found | ({"reached": str(reached)} if reached else {})
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:

@@ -1,9 +1,9 @@
 """Denoising with the prior of the codec: latents that are not rounded but drawn towards what the prior expects.
 
-An empirical Bayes (Wiener) estimate, as in wavelet shrinkage (Chang, Yu and Vetterli, "Adaptive wavelet thresholding for
-image denoising and compression", IEEE Trans. Image Processing 9, 2000), in the codec's own latents: the prior, run on
-the noisy latents v, says mean m and deviation s of each; n is the deviation that the noise has there. What is above the
-noise stays: v' = m + max(0, 1 - n^2 / s^2) (v - m), and the synthesis makes the picture of v'.
+An empirical Bayes (Wiener) estimate, as in wavelet shrinkage (Chang, Yu and Vetterli, "Adaptive wavelet thresholding
+for image denoising and compression", IEEE Trans. Image Processing 9, 2000), in the codec's own latents: the prior, run
+on the noisy latents v, says mean m and deviation s of each; n is the deviation that the noise has there. What is above
+the noise stays: v' = m + max(0, 1 - n^2 / s^2) (v - m), and the synthesis makes the picture of v'.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vaecodec.model.rate import quality_units
 from vaecodec.nets.interface import Float
 from vaecodec.picture import Picture, to_picture, to_pil
 from vaecodec.picture.hidden import fill_hidden
-from vaecodec.system.limits import MAX_PIXELS
+from vaecodec.system.limits import MAX_PIXELS, MAX_SHIFTS, MAX_SIGMA
 from vaecodec.system.parallel import Progress
 
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ QUIET, FAINT = 2.0, 3.0
 TWICE_FROM = 15.0
 """From this deviation on a second pass pays: the prior is run once more, on the first result."""
 SECOND_SHARE = 0.8
-"""What the second pass counts of the noise. The prior sees a picture smoother than the true one and says too small an s;
-0.8 is best on validation pictures."""
-LARGEST_SIGMA = 100.0
+"""What the second pass counts of the noise, best on validation pictures: of a first result, which is smoother than the
+picture, the prior says too small an s."""
 SHIFTS = ((0, 0), (8, 8), (4, 12), (12, 4))
 """Pixels by which copies are moved, (down, right), against the grid of latents."""
 PROBE_SIDE, PROBE_SIGMA = 512, 8.0
@@ -65,12 +64,17 @@ SAMPLED_TILES = 16
 
 @dataclass(frozen=True)
 class Denoised:
-    """A picture, the deviation of its noise in levels, given or estimated, and whether it was changed: an estimate below
-    QUIET leaves it as it is."""
+    """A picture; the deviation of its noise in levels, given or estimated; and whether it was changed: an estimate
+    below QUIET leaves it as it is."""
 
     picture: Picture
     sigma: float
     changed: bool
+
+    @property
+    def taken(self) -> float | None:
+        """The deviation of what was taken away; None where nothing was."""
+        return round(self.sigma, 2) if self.changed else None
 
 
 def check_sigma(sigma: float | None) -> None:
@@ -78,24 +82,24 @@ def check_sigma(sigma: float | None) -> None:
     if sigma is None:
         return
     number = isinstance(sigma, Real) and not isinstance(sigma, bool) and math.isfinite(sigma)
-    if not number or not 0 < sigma <= LARGEST_SIGMA:
-        raise VaecodecError(f"sigma must be a number above 0, at most {LARGEST_SIGMA:g} (levels of 255), not {sigma}")
+    if not number or not 0 < sigma <= MAX_SIGMA:
+        raise VaecodecError(f"sigma must be a number above 0, at most {MAX_SIGMA} (levels of 255), not {sigma}")
 
 
 def check_shifts(shifts: int) -> None:
-    """Raises VaecodecError for another number than those of SHIFTS."""
-    if isinstance(shifts, bool) or not isinstance(shifts, int) or not 1 <= shifts <= len(SHIFTS):
-        raise VaecodecError(f"shifts must be a whole number from 1 to {len(SHIFTS)}, not {shifts}")
+    """Raises VaecodecError for no number of SHIFTS."""
+    if isinstance(shifts, bool) or not isinstance(shifts, int) or not 1 <= shifts <= MAX_SHIFTS:
+        raise VaecodecError(f"shifts must be a whole number from 1 to {MAX_SHIFTS}, not {shifts}")
 
 
 class Denoiser:
     """Denoises pictures; the model is loaded when it is first needed and kept. Threads may share one.
 
-    threads: how many cores to use (None: all).
+    threads: how many cores to use (None: all); twice_from: see TWICE_FROM.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        self._session = Session(Settings(MODEL, threads=threads))
+    def __init__(self, threads: int | None = None, twice_from: float = TWICE_FROM) -> None:
+        self._session, self._twice_from = Session(Settings(MODEL, threads=threads)), twice_from
         self._responses: dict[tuple[int, bool], Float] = {}
         self._lock = threading.Lock()
 
@@ -107,7 +111,6 @@ class Denoiser:
         check_shifts(shifts)
         rgb, gray = fill_hidden(picture.rgb, picture.alpha), picture.gray or _is_gray(picture.rgb)
         analysed: dict[int, Float] = {}
-        known = sigma is not None
         if sigma is None:
             sigma, analysed = self._estimate(_Canvas(rgb), gray)
             if sigma < QUIET:
@@ -141,7 +144,7 @@ class Denoiser:
 
         def clean_tile(tile: int) -> Float:
             v = analysed.pop(tile) if tile in analysed else analyse_tile(coder, canvas.grid, tile, canvas.pixels)
-            return _clean(coder, v, noise, deviations, twice=sigma >= TWICE_FROM)
+            return _clean(coder, v, noise, deviations, twice=sigma >= self._twice_from)
 
         return synthesise(coder, 1, canvas.grid, canvas.area, clean_tile, workers, progress)[0][0]
 
@@ -177,8 +180,8 @@ class Denoiser:
 
 
 class _Canvas:
-    """An image (H, W, 3) moved down and right, mirrored at its edges up to whole quads of latents: pixels (1, H', W', 3),
-    their grid, and the rows and columns of the image in them."""
+    """An image (H, W, 3) moved down and right, mirrored at its edges up to whole quads of latents: pixels
+    (1, H', W', 3), their grid, and the rows and columns of the image in them."""
 
     def __init__(self, rgb: NDArray[np.uint8], down: int = 0, right: int = 0) -> None:
         height, width = rgb.shape[:2]
@@ -238,8 +241,8 @@ def shared_denoiser() -> Denoiser:
 
 
 def denoise(image: ImageLike, sigma: float | None = None, shifts: int = 1) -> Image.Image:
-    """An image without its noise, by the prior of the codec: a PIL image of the same size and mode (L, LA, RGB or RGBA),
-    with alpha and metadata as `decode` keeps them.
+    """An image without its noise, by the prior of the codec: a PIL image (L, LA, RGB or RGBA) of the same size, with
+    alpha and metadata as `decode` keeps them.
 
     image: PIL image, numpy array (H, W[, C]) uint8, torch tensor, path or bytes of an image file, as for `encode`.
     sigma: standard deviation of the noise, in levels of 0..255, above 0, at most 100; None: it is estimated, and an
