@@ -50,7 +50,7 @@ def common_options(force_help: str) -> Callable[[Callable], Callable]:
 
 def codec_options(force_help: str) -> Callable[[Callable], Callable]:
     """--model, --backend, --device, and the common ones."""
-    options = [
+    options: list[Callable[[Callable], Callable]] = [
         click.option(
             "--model",
             metavar="NAME|PATH",
