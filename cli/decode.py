@@ -6,7 +6,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -75,6 +75,11 @@ class _ScaleType(click.ParamType):
 @saving_options
 @folder_options
 @click.option("--salvage", is_flag=True, help="Save what is sound of a damaged file; exit code 3 if parts are lost.")
+@click.option(
+    "--fill",
+    type=click.Choice(["gray", "smooth"]),
+    help="What --salvage puts where pixels are lost; smooth hides how much that is.  [default: gray]",
+)
 @metadata_options
 @codec_options("Overwrite an existing output, whatever it is.")
 def decode(
@@ -91,6 +96,7 @@ def decode(
     resume: bool,
     verbose: bool,
     salvage: bool,
+    fill: Literal["gray", "smooth"] | None,
     metadata: str,
     max_metadata: int,
     model: str | None,
@@ -109,6 +115,8 @@ def decode(
     """
     if (region is not None) + (scale != 1) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
+    if fill and not salvage:
+        raise click.UsageError("--fill says what --salvage puts where pixels are lost: give both.")
     saving = saving_of(quality, lossless, png_level)
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
@@ -144,7 +152,7 @@ def decode(
     damage = Damage()
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
-            picture, damage = codec.salvage_picture(opened, progress)
+            picture, damage = codec.salvage_picture(opened, progress, fill or "gray")
         elif scale != 1:
             picture = decode_scaled(codec, opened, scale, progress)
         else:

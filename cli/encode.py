@@ -146,10 +146,10 @@ def encode(
         check_goal(goal, picture.width, picture.height)
     found: dict[str, Any] = {}
     if denoise is not None:
-        from vaecodec.uses.denoise import Denoiser
+        from vaecodec.uses.denoise import shared_denoiser
 
         with naming(source), progress_bar(quiet, "denoising") as progress:
-            denoised = Denoiser(threads)(picture, None if denoise == "auto" else denoise, progress=progress)
+            denoised = shared_denoiser(threads)(picture, None if denoise == "auto" else denoise, progress=progress)
         picture, found = denoised.picture, {"denoised": denoised.taken}
     codec = Codec(
         model,

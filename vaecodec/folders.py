@@ -55,7 +55,7 @@ class Task:
     verify: bool = False
     """Whether encoded files are decoded again, to say how near they are."""
     denoise: float | Literal["auto"] | None = None
-    """What is encoded is the picture without noise of this deviation, or of an estimated one."""
+    """Encoded is the picture without noise of this deviation, or of an estimated one."""
 
     def settings(self) -> dict[str, Any]:
         """What decides on the bytes of an output, as it is in the manifest: a model by its identity."""
@@ -179,9 +179,9 @@ def run_jobs(
     """Do what is planned in `workers` processes (0: in this one); returns the manifest entries of what failed.
 
     Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`: source, target, width, height,
-    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, denoised (the deviation
-    of the noise, None: none found), and psnr or lossless of what was verified; or source and error. A worker that dies
-    costs at most the file that it holds. Raises VaecodecError if no worker starts or the manifest is none.
+    bytes_in, bytes_out, bpp, settings, seconds, and where there are any kept, notes, reached, denoised (the noise's
+    deviation, None: none), and psnr or lossless of what was verified; or source and error. A worker that dies costs at
+    most the file that it holds. Raises VaecodecError if no worker starts or the manifest is none.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -234,10 +234,6 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.task, self.codec, self.settings = task, Codec(**task.codec), task.settings()
-        if task.denoise is not None:
-            from vaecodec.uses.denoise import Denoiser
-
-            self.denoiser = Denoiser(task.codec.get("threads"))
         if task.kind == "decode":
             can_write(task.suffix.lower())  # loads the plugin
 
@@ -259,8 +255,10 @@ class Worker:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
         found: dict[str, float | None] = {}
-        if self.task.denoise is not None:
-            denoised = self.denoiser(picture, None if self.task.denoise == "auto" else self.task.denoise)
+        if (noise := self.task.denoise) is not None:
+            from vaecodec.uses.denoise import shared_denoiser
+
+            denoised = shared_denoiser(self.task.codec.get("threads"))(picture, None if noise == "auto" else noise)
             picture, found = denoised.picture, {"denoised": denoised.taken}
         reached = self.codec.reach(picture, self.task.goal) if self.task.goal else None
         data = reached.data if reached else self.codec.encode_picture(picture, self.task.quality)

@@ -30,7 +30,7 @@ BATCH = 16
 
 @dataclass
 class Damage:
-    """What salvage could not save: group numbers of `groups_total`, pixels filled with gray, names of sections."""
+    """What salvage could not save: group numbers of `groups_total`, how many pixels, names of sections."""
 
     groups: list[int] = field(default_factory=list)
     groups_total: int = 0
@@ -95,7 +95,7 @@ def synthesise(
         gray = np.zeros(out.shape[1:3], bool)
         for tile in needed[i]:
             if latents[tile] is None:
-                touched = grid.tiles[tile].grown(halo).times(PATCH)
+                touched = touched_by(grid, tile, halo)
                 gray[touched.clipped(part).moved(part.top, part.left).slices] = True
         out[:, gray] = GRAY
         return count * int(gray.sum())
@@ -110,6 +110,11 @@ def synthesise(
         if progress:
             progress(batch.stop / len(windows))
     return rgb, lost
+
+
+def touched_by(grid: TileGrid, tile: int, halo: int) -> Rect:
+    """The pixels that the latents of a tile have a part in; they may lie beyond the image."""
+    return grid.tiles[tile].grown(halo).times(PATCH)
 
 
 def _gather(

@@ -234,10 +234,10 @@ def _expected(coder: TileCoder, v: Float, deviations: Float) -> tuple[Float, Flo
     return join_slots(means), join_slots(scales)
 
 
-@functools.lru_cache(maxsize=1)
-def shared_denoiser() -> Denoiser:
-    """That of `denoise`: its model stays loaded."""
-    return Denoiser()
+@functools.lru_cache(maxsize=2)
+def shared_denoiser(threads: int | None = None) -> Denoiser:
+    """One for all who ask: its model stays loaded."""
+    return Denoiser(threads)
 
 
 def denoise(image: ImageLike, sigma: float | None = None, shifts: int = 1) -> Image.Image:
