@@ -78,10 +78,10 @@ def saving_options(command: Callable) -> Callable:
 
 def saving_of(quality: int | None, lossless: bool, png_level: int) -> Saving:
     """What these options mean; raises click.UsageError where they do not go together."""
-    from vaecodec.picture import Saving
-
     if lossless and quality is not None:
         raise click.UsageError("--lossless and --quality do not go together.")
+    from vaecodec.picture import Saving
+
     return Saving(quality, lossless, png_level)
 
 
