@@ -152,27 +152,25 @@ def test_salvage_saves_what_is_sound(codec: vaecodec.Codec, coded: bytes, decode
     assert (np.asarray(saved)[lost] == 128).all()
 
 
-def test_salvage_fills_smoothly_where_that_is_asked_for(
-    codec: vaecodec.Codec, coded: bytes, decoded: np.ndarray
-) -> None:
-    """The sound pixels are the same, the report too; the others are nearer to what was there, without an edge."""
-    damaged = bytearray(coded)
+def test_salvage_fills_smoothly_where_that_is_asked_for(codec: vaecodec.Codec) -> None:
+    """The sound pixels are the same, the report too; the others are near to what was there, corners and all."""
+    y, x = np.mgrid[0:300, 0:420]
+    coded = codec.encode(np.stack([x // 2, y // 2, 220 - x // 3], 2).astype(np.uint8), 80)
+    decoded, damaged = codec.decode_array(coded), bytearray(coded)
     for group in (0, 1, 11):
         damaged[read_container(Source(coded), 1 << 20).groups[group].offset + 3] ^= 1
-    gray, said = (np.asarray(part) if i == 0 else part for i, part in enumerate(codec.salvage(bytes(damaged))))
+    gray, said = codec.salvage(bytes(damaged))
     smooth, said_again = codec.salvage(bytes(damaged), fill="smooth")
-    smooth, halo = np.asarray(smooth), 16 * codec.model.config.synthesis_halo
+    halo = 16 * codec.model.config.synthesis_halo
     lost = np.zeros(decoded.shape[:2], bool)
     lost[: 128 + halo, : 256 + halo] = lost[256 - halo :, 384 - halo :] = True
+    assert said.groups == [0, 1, 11]
     assert vars(said) == vars(said_again)
-    assert np.array_equal(smooth[~lost], decoded[~lost])
-
-    def error(pixels: np.ndarray) -> float:
-        return float(np.square(pixels[lost].astype(float) - decoded[lost]).mean())
-
-    assert error(smooth) < 0.7 * error(gray)
-    step = np.abs(smooth[: 128 + halo, 256 + halo].astype(int) - smooth[: 128 + halo, 255 + halo])
-    assert np.median(step) < 12 < np.median(np.abs(decoded[: 128 + halo, 256 + halo].astype(int) - 128))
+    assert np.array_equal(np.asarray(smooth)[~lost], decoded[~lost])
+    assert (np.asarray(gray)[lost] == 128).all()
+    assert np.square(np.asarray(smooth).astype(float) - decoded).mean((0, 1)).max() < 400
+    inner = np.s_[16 : 112 + halo, 192 : 248 + halo]
+    assert np.abs(np.asarray(smooth)[inner].astype(int) - decoded[inner]).max() < 40
     with pytest.raises(vaecodec.VaecodecError, match="fill must be one of gray, smooth, not 'red'"):
         codec.salvage(coded, fill="red")
 
