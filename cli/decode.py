@@ -6,11 +6,19 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vaecodec.cli.options import SuffixType, codec_options, complete_paths, folder_options, metadata_options
+from vaecodec.cli.options import (
+    SuffixType,
+    codec_options,
+    complete_paths,
+    folder_options,
+    metadata_options,
+    saving_of,
+    saving_options,
+)
 from vaecodec.errors import ImageError, naming, printable
 
 if TYPE_CHECKING:
@@ -64,16 +72,15 @@ class _ScaleType(click.ParamType):
 @click.option(
     "--suffix", type=SuffixType(), default=".png", show_default=True, help="Format of the images, unless OUT names one."
 )
-@click.option(
-    "-q", "--quality", type=click.IntRange(1, 100), help="For JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]"
-)
-@click.option("--lossless", is_flag=True, help="Write WebP or JPEG XL losslessly.")
-@click.option(
-    "--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="Effort of PNG: smaller, slower."
-)
+@saving_options
 @folder_options
 @click.option(
     "--salvage", is_flag=True, help="Decode the intact parts of a damaged file; exit code 3 if parts are lost."
+)
+@click.option(
+    "--fill",
+    type=click.Choice(["gray", "smooth"]),
+    help="Content of the lost parts of --salvage; smooth hides how much is lost.  [default: gray]",
 )
 @metadata_options
 @codec_options("Overwrite an existing output of any kind.")
@@ -91,6 +98,7 @@ def decode(
     resume: bool,
     verbose: bool,
     salvage: bool,
+    fill: Literal["gray", "smooth"] | None,
     metadata: str,
     max_metadata: int,
     model: str | None,
@@ -109,20 +117,20 @@ def decode(
     """
     if (region is not None) + (scale != 1) + salvage > 1:
         raise click.UsageError("--region, --scale and --salvage do not go together.")
-    if lossless and quality is not None:
-        raise click.UsageError("--lossless and --quality do not go together.")
+    if fill and not salvage:
+        raise click.UsageError("--fill says what --salvage puts where pixels are lost: give both.")
+    saving = saving_of(quality, lossless, png_level)
     from vaecodec.cli.files import check_target, coded_source, inputs_and_output, output_path, write_target
     from vaecodec.cli.printing import progress_bar, result_line, say, size_in_words
     from vaecodec.codec import Codec
     from vaecodec.codec.scaling import decode_scaled
     from vaecodec.coding.windows import Damage
-    from vaecodec.picture import Saving, save_picture
+    from vaecodec.picture import save_picture
     from vaecodec.picture.formats import can_write
     from vaecodec.system.files import Source
     from vaecodec.system.naming import decoded_name
     from vaecodec.system.storage import is_folder
 
-    saving = Saving(quality, lossless, png_level)
     inputs, target = inputs_and_output(arguments, output, encoding=False)
     if len(inputs) > 1 or is_folder(inputs[0]):
         if region or salvage:
@@ -146,7 +154,7 @@ def decode(
     damage = Damage()
     with naming(source), Source(coded_source(source)) as opened, progress_bar(quiet, "decoding") as progress:
         if salvage:
-            picture, damage = codec.salvage_picture(opened, progress)
+            picture, damage = codec.salvage_picture(opened, progress, fill or "gray")
         elif scale != 1:
             picture = decode_scaled(codec, opened, scale, progress)
         else:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from vaecodec.cli.options import codec_options, complete_paths, folder_options, metadata_options, tune_option
 from vaecodec.cli.targets import check_goal, target_options
-from vaecodec.system.limits import MAX_EFFORT, MAX_LOG2, MIN_EFFORT, MIN_LOG2, TILE_LOG2
+from vaecodec.system.limits import MAX_EFFORT, MAX_LOG2, MAX_SIGMA, MIN_EFFORT, MIN_LOG2, TILE_LOG2
 
 if TYPE_CHECKING:
     from vaecodec.targets import Target
@@ -18,7 +19,31 @@ if TYPE_CHECKING:
 TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
 
 
-@click.command()
+class _NoiseType(click.ParamType):
+    """A deviation of noise, or "auto"."""
+
+    name = "sigma"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float | Literal["auto"]:
+        return (
+            "auto" if value == "auto" else click.FloatRange(0, MAX_SIGMA, min_open=True).convert(value, param, context)
+        )
+
+
+class _Encode(click.Command):
+    """--denoise needs no value: one that is neither a number nor "auto" is a name of a file."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        options = args[: args.index("--")] if "--" in args else args
+        for place, word in enumerate(options):
+            if word == "--denoise" and not re.fullmatch(r"auto|-?[\d.]+", "".join(args[place + 1 : place + 2])):
+                args[place] = "--denoise=auto"
+        return super().parse_args(context, args)
+
+
+@click.command(cls=_Encode)
 @click.argument("arguments", metavar="IN... [OUT]", nargs=-1, required=True, shell_complete=complete_paths)
 @click.option(
     "-q",
@@ -43,6 +68,13 @@ TILES = {str(1 << log2): log2 for log2 in range(MIN_LOG2, MAX_LOG2 + 1)}
     help="Above 1, refine the latents of an image in 64 steps (2), 128 (3), ... 8192 (9): smaller but slow. Needs "
     "torch, except with --tune psnr.",
 )
+@click.option(
+    "--denoise",
+    type=_NoiseType(),
+    metavar="[SIGMA|auto]",
+    help="Take away noise first, as `vaecodec denoise` does, of this standard deviation in levels of 255, or of an "
+    "estimated one (auto, or nothing). What is encoded is the denoised picture: the noise is not in the file.",
+)
 @folder_options
 @click.option("--keep-hidden", is_flag=True, help="Keep the colours of fully transparent pixels.")
 @click.option("--verify", is_flag=True, help="Decode again and report the PSNR.")
@@ -55,6 +87,7 @@ def encode(
     tune: str | None,
     tile: str,
     effort: int,
+    denoise: float | Literal["auto"] | None,
     output: str | None,
     recursive: bool,
     jobs: int | None,
@@ -94,7 +127,7 @@ def encode(
         options = {"model": model, "backend": backend, "device": device, "threads": threads or 1}
         options |= {"max_pixels": max_pixels, "max_metadata": max_metadata, "metadata": metadata}
         options |= {"tile_log2": TILES[tile], "effort": effort, "keep_hidden": keep_hidden, "tune": tune}
-        task = Task("encode", SUFFIX, quality, force, options, goal=goal, verify=verify)
+        task = Task("encode", SUFFIX, quality, force, options, goal=goal, verify=verify, denoise=denoise)
         run_many(inputs, target, task, Many(recursive, jobs, resume, verbose, quiet))
         return
     (source,) = inputs
@@ -111,6 +144,13 @@ def encode(
         picture, size = to_picture(opened, max_pixels), opened.size
     if goal:
         check_goal(goal, picture.width, picture.height)
+    found: dict[str, Any] = {}
+    if denoise is not None:
+        from vaecodec.uses.denoise import shared_denoiser
+
+        with naming(source), progress_bar(quiet, "denoising") as progress:
+            denoised = shared_denoiser(threads)(picture, None if denoise == "auto" else denoise, progress=progress)
+        picture, found = denoised.picture, {"denoised": denoised.taken}
     codec = Codec(
         model,
         backend,
@@ -135,6 +175,7 @@ def encode(
     write_target(target, data, force)
     entry: dict[str, Any] = {"width": picture.width, "height": picture.height}
     entry |= {"bytes_in": size, "bytes_out": len(data), "bpp": len(data) * 8 / (picture.width * picture.height)}
+    entry |= found
     entry |= {"kept": kept} if (kept := kept_as(data, max_pixels)) else {}
     if near is not None:
         entry |= {"lossless": True} if near == math.inf else {"psnr": near}

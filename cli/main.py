@@ -20,6 +20,7 @@ from vaecodec.system.signals import fill_standard_streams, pass_on_stops, unwind
 COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
     "decode": "Decode a .vaec file to an image.",
+    "denoise": "Take the noise out of an image.",
     "info": "Show what a .vaec file holds.",
     "view": "Show .vaec files in a browser, or make a page of them.",
     "compare": "Compare images with another one, in figures and on a page.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,6 +13,9 @@ from vaecodec.model.shipped import shipped_models
 from vaecodec.nets import BACKENDS
 from vaecodec.system.limits import MAX_METADATA, MAX_PIXELS, METADATA
 from vaecodec.system.naming import with_dot
+
+if TYPE_CHECKING:
+    from vaecodec.picture import Saving
 
 pixels_option = click.option(
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger images."
@@ -26,9 +30,27 @@ def complete_models(context: click.Context, parameter: click.Parameter, incomple
     return complete_paths(context, parameter, incomplete) + names
 
 
+def _decorated(command: Callable, options: Sequence[Callable[[Callable], Callable]]) -> Callable:
+    """With options that its help shows in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def common_options(force_help: str) -> Callable[[Callable], Callable]:
+    """--threads, --max-pixels, -f, -Q."""
+    options: list[Callable[[Callable], Callable]] = [
+        click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
+        pixels_option,
+        click.option("-f", "--force", is_flag=True, help=force_help),
+        click.option("-Q", "--quiet", is_flag=True, help="Print errors only."),
+    ]
+    return lambda command: _decorated(command, options)
+
+
 def codec_options(force_help: str) -> Callable[[Callable], Callable]:
-    """--model, --backend, --device, --threads, --max-pixels, -f, -Q."""
-    options = [
+    """--model, --backend, --device, and the common ones."""
+    options: list[Callable[[Callable], Callable]] = [
         click.option(
             "--model",
             metavar="NAME|PATH",
@@ -37,18 +59,30 @@ def codec_options(force_help: str) -> Callable[[Callable], Callable]:
         ),
         click.option("--backend", type=click.Choice(BACKENDS), help="Runtime of the nets.  [default: onnx]"),
         click.option("--device", help="cpu or cuda (with onnxruntime-gpu or torch).  [default: cpu]"),
-        click.option("--threads", type=click.IntRange(1, 1024), help="Cores to use.  [default: all]"),
-        pixels_option,
-        click.option("-f", "--force", is_flag=True, help=force_help),
-        click.option("-Q", "--quiet", is_flag=True, help="Print errors only."),
+        common_options(force_help),
     ]
+    return lambda command: _decorated(command, options)
 
-    def decorate(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
 
-    return decorate
+def saving_options(command: Callable) -> Callable:
+    """-q, --lossless, --png-level: how images are written. saving_of makes a Saving of them."""
+    quality = "Of JPEG, WebP, AVIF, HEIC, JPEG XL.  [default: 95]"
+    level = "Effort of PNG: smaller, slower."
+    options = [
+        click.option("-q", "--quality", type=click.IntRange(1, 100), help=quality),
+        click.option("--lossless", is_flag=True, help="WebP or JPEG XL without loss."),
+        click.option("--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help=level),
+    ]
+    return _decorated(command, options)
+
+
+def saving_of(quality: int | None, lossless: bool, png_level: int) -> Saving:
+    """What these options mean; raises click.UsageError where they do not go together."""
+    if lossless and quality is not None:
+        raise click.UsageError("--lossless and --quality do not go together.")
+    from vaecodec.picture import Saving
+
+    return Saving(quality, lossless, png_level)
 
 
 def folder_options(command: Callable) -> Callable:
@@ -64,9 +98,7 @@ def folder_options(command: Callable) -> Callable:
         click.option("--resume", is_flag=True, help=resume),
         click.option("-v", "--verbose", is_flag=True, help="Print a line for each of many files."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _decorated(command, options)
 
 
 tune_option = click.option(

@@ -47,6 +47,8 @@ def result_line(entry: dict[str, Any]) -> str:
     """A summary of a file from its manifest entry: sizes, bits per pixel, whether it was kept, and its likeness if
     verified."""
     near = ", lossless" if entry.get("lossless") else f", PSNR {entry['psnr']:.2f} dB" if "psnr" in entry else ""
+    if "denoised" in entry:
+        near += ", no noise found" if entry["denoised"] is None else f", denoised (sigma {entry['denoised']:.1f})"
     kept = f", kept {entry['kept']}" if "kept" in entry else ""
     size = f"{entry['width']}x{entry['height']}"
     return f"{size}, {change(entry['bytes_in'], entry['bytes_out'])}, {entry['bpp']:.3f} bpp{kept}{near}"

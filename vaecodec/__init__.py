@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vaecodec.inspection import inspect
     from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
     from vaecodec.types import ImageLike, SourceLike
+    from vaecodec.uses.denoise import denoise
 
 __version__ = "0.1.0"
 __all__ = [
@@ -47,11 +48,12 @@ __all__ = [
     "VaecodecError",
     "decode",
     "decode_file",
+    "denoise",
     "encode",
     "encode_file",
     "inspect",
 ]
-_LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
+_LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection", "denoise": "vaecodec.uses.denoise"}
 _LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "Target", "TargetError"], "vaecodec.targets")
 _LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.coding.windows"}
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from vaecodec.bitstream.container import read_container
 from vaecodec.codec import Codec
@@ -55,6 +55,8 @@ class Task:
     scale: Fraction = Fraction(1)
     verify: bool = False
     """Whether to decode encoded files again and measure their error."""
+    denoise: float | Literal["auto"] | None = None
+    """Deviation of the noise that is removed before encoding, or "auto" to estimate it."""
 
     def settings(self) -> dict[str, Any]:
         """The settings that affect the bytes of an output, as the manifest records them; a model by its identity."""
@@ -64,7 +66,8 @@ class Task:
         quality = model.default_quality if self.quality is None else self.quality
         rest = {name: self.codec.get(name, default) for name, default in SETTINGS.items()}
         aim = {"quality": float(quality)} if self.goal is None else {"target": repr(self.goal)}
-        return {**aim, "model": model.identity.hex(), **rest}
+        noise = {} if self.denoise is None else {"denoise": self.denoise}
+        return {**aim, "model": model.identity.hex(), **rest, **noise}
 
 
 @dataclass(frozen=True)
@@ -178,9 +181,10 @@ def run_jobs(
     """Run a plan in `workers` processes (0: in this one); returns the manifest entries of failed jobs.
 
     Every entry also goes to manifest.jsonl in `out` (None: to none) and to `report`. It has source, target, width,
-    height, bytes_in, bytes_out, bpp, settings, seconds and, where they apply, kept, notes, reached, and psnr or
-    lossless from verifying; on failure, source and error. A worker that dies costs at most its current file. Raises
-    VaecodecError if no worker starts or the existing manifest file is not one.
+    height, bytes_in, bytes_out, bpp, settings, seconds and, where they apply, kept, notes, reached, denoised (the
+    deviation of the removed noise, None: none), and psnr or lossless from verifying; on failure, source and error. A
+    worker that dies costs at most its current file. Raises VaecodecError if no worker starts or the existing manifest
+    file is not one.
     """
     remove_partials([path for job in plan.jobs if (path := local_path(job.target))], STALE)
     failures = []
@@ -253,6 +257,12 @@ class Worker:
     def _encode(self, job: Job) -> Entry:
         with Source(job.source, input_limit(self.codec.max_pixels), "the input") as source:
             picture, size = to_picture(source, self.codec.max_pixels), source.size
+        found: dict[str, float | None] = {}
+        if (noise := self.task.denoise) is not None:
+            from vaecodec.uses.denoise import shared_denoiser
+
+            denoised = shared_denoiser(self.task.codec.get("threads"))(picture, None if noise == "auto" else noise)
+            picture, found = denoised.picture, {"denoised": denoised.taken}
         reached = self.codec.reach(picture, self.task.goal) if self.task.goal else None
         data = reached.data if reached else self.codec.encode_picture(picture, self.task.quality)
         notes = [*picture.notes, *(reached.notes if reached else [])]
@@ -261,7 +271,7 @@ class Worker:
         entry["bpp"] = _bpp(len(data), picture.width, picture.height)
         if near is not None:
             entry |= {"lossless": True} if near == math.inf else {"psnr": round(near, 2)}
-        return entry | ({"reached": str(reached)} if reached else {})
+        return entry | found | ({"reached": str(reached)} if reached else {})
 
     def _decode(self, job: Job) -> Entry:
         with Source(job.source, name="the input") as source:

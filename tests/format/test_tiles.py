@@ -152,6 +152,30 @@ def test_salvage_saves_what_is_sound(codec: vaecodec.Codec, coded: bytes, decode
     assert (np.asarray(saved)[lost] == 128).all()
 
 
+def test_salvage_fills_smoothly_where_that_is_asked_for() -> None:
+    """The sound pixels are the same, the report too; the others are near to what was there."""
+    y, x = np.mgrid[0:300, 0:420]
+    codec = vaecodec.Codec(tile_log2=7, threads=2, keep=False)
+    coded = codec.encode(np.stack([x // 2, y // 2, 220 - x // 3], 2).astype(np.uint8), 80)
+    decoded, damaged = codec.decode_array(coded), bytearray(coded)
+    for group in (5, 11):
+        damaged[read_container(Source(coded), 1 << 20).groups[group].offset + 3] ^= 1
+    gray, said = codec.salvage(bytes(damaged))
+    smooth, said_again = codec.salvage(bytes(damaged), fill="smooth")
+    halo = 16 * codec.model.config.synthesis_halo
+    lost = np.zeros(decoded.shape[:2], bool)
+    inner = np.s_[128 - halo : 256 + halo, 128 - halo : 256 + halo]
+    lost[inner] = lost[256 - halo :, 384 - halo :] = True
+    assert said.groups == [5, 11]
+    assert vars(said) == vars(said_again)
+    assert np.array_equal(np.asarray(smooth)[~lost], decoded[~lost])
+    assert (np.asarray(gray)[lost] == 128).all()
+    assert np.abs(np.asarray(smooth)[inner].astype(int) - decoded[inner]).max() < 12
+    assert np.abs(np.asarray(smooth)[lost].astype(int) - decoded[lost]).max() < 60  # a corner has fewer neighbours
+    with pytest.raises(vaecodec.VaecodecError, match="fill must be one of gray, smooth, not 'red'"):
+        codec.salvage(coded, fill="red")
+
+
 def test_invalid_streams_name_their_group(codec: vaecodec.Codec, coded: bytes, picture: np.ndarray) -> None:
     """Behind good checksums."""
     container = read_container(Source(coded), 1 << 20)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.bitstream.container import DROPPED, Container, Header, Section
+from vaecodec.bitstream.grid import Rect
 from vaecodec.coding.prior import Integers
 from vaecodec.coding.session import Session
 from vaecodec.coding.tile import TileCoder
-from vaecodec.coding.windows import Damage, Region, pixel_area, synthesise
+from vaecodec.coding.windows import Damage, Region, pixel_area, synthesise, touched_by
 from vaecodec.errors import FormatError
 from vaecodec.picture import Picture
+from vaecodec.picture.membrane import fill_membrane
 from vaecodec.sections.payloads import attach, attach_jpeg, read_kept
 from vaecodec.system.parallel import Progress, Workers
 
 EVERYTHING = (slice(None), slice(None))
+Fill = Literal["gray", "smooth"]
+"""What salvage puts where pixels are lost: gray, or what hangs smoothly on the sound ones around."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,18 @@ class Decoding:
         region: Region | None = None,
         damage: Damage | None = None,
         progress: Progress | None = None,
+        fill: Fill = "gray",
     ) -> list[Picture]:
-        """Decodes files with equal `alike` keys in one pass. With `damage` there is one file, and losses are recorded
-        in it."""
+        """Decodes files with equal `alike` keys in one pass. With `damage` there is one whole file, and losses are
+        recorded in it and filled."""
         settings = self.session.settings
         area = pixel_area(containers[0].header.width, containers[0].header.height, region)
         if containers[0].kept:
             images = [read_kept(container, container.kept)[area] for container in containers if container.kept]
         else:
             images = list(self._groups(containers, area, damage, progress))
+            if damage is not None and fill == "smooth":
+                self._smooth(images[0], containers[0].header, damage)
         pictures = []
         for container, rgb in zip(containers, images, strict=True):
             picture = Picture(np.ascontiguousarray(rgb), gray=container.header.gray)
@@ -93,6 +101,12 @@ class Decoding:
             if len(damage.groups) == damage.groups_total:
                 raise FormatError("no part of the image data is sound")
         return rgb
+
+    def _smooth(self, rgb: NDArray[np.uint8], header: Header, damage: Damage) -> None:
+        """Fill what is lost of a picture (H, W, 3) from what is sound."""
+        halo = self.session.model_for(header.model).config.synthesis_halo
+        image = Rect(0, 0, header.height, header.width)
+        fill_membrane(rgb, [touched_by(header.grid, tile, halo).clipped(image) for tile in damage.groups])
 
     def preview(self, container: Container, progress: Progress | None = None) -> Picture:
         """The picture at an eighth of its size, without metadata."""

@@ -30,7 +30,7 @@ BATCH = 16
 
 @dataclass
 class Damage:
-    """The losses of a salvage: damaged groups, out of `groups_total`; pixels filled with gray; names of lost
+    """The losses of a salvage: damaged groups, out of `groups_total`; pixels filled; names of lost
     sections."""
 
     groups: list[int] = field(default_factory=list)
@@ -96,7 +96,7 @@ def synthesise(
         gray = np.zeros(out.shape[1:3], bool)
         for tile in needed[i]:
             if latents[tile] is None:
-                touched = grid.tiles[tile].grown(halo).times(PATCH)
+                touched = touched_by(grid, tile, halo)
                 gray[touched.clipped(part).moved(part.top, part.left).slices] = True
         out[:, gray] = GRAY
         return count * int(gray.sum())
@@ -111,6 +111,11 @@ def synthesise(
         if progress:
             progress(batch.stop / len(windows))
     return rgb, lost
+
+
+def touched_by(grid: TileGrid, tile: int, halo: int) -> Rect:
+    """The pixels that the latents of a tile have a part in; they may lie beyond the image."""
+    return grid.tiles[tile].grown(halo).times(PATCH)
 
 
 def _gather(

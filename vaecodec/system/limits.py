@@ -13,3 +13,5 @@ MIN_LOG2, MAX_LOG2 = 7, 11
 """Tiles are squares of 2^7 to 2^11 pixels a side."""
 TILE_LOG2 = 10
 """Default tile size of the encoder."""
+MAX_SIGMA, MAX_SHIFTS = 100, 4
+"""Of denoising: deviation of the noise in levels of 0..255, and copies whose results are averaged."""

@@ -1,0 +1,262 @@
+"""Denoising with the prior of the codec: latents that are not rounded but drawn towards what the prior expects.
+
+An empirical Bayes (Wiener) estimate, as in wavelet shrinkage (Chang, Yu and Vetterli, "Adaptive wavelet thresholding
+for image denoising and compression", IEEE Trans. Image Processing 9, 2000), in the codec's own latents: the prior, run
+on the noisy latents v, says mean m and deviation s of each; n is the deviation that the noise has there. What is above
+the noise stays: v' = m + max(0, 1 - n^2 / s^2) (v - m), and the synthesis makes the picture of v'.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from vaecodec.bitstream.grid import TileGrid, choose_tile
+from vaecodec.bitstream.spec import PAD, SYMBOL_UNIT
+from vaecodec.coding.prior import join_slots, split_slots
+from vaecodec.coding.session import Session, Settings
+from vaecodec.coding.tile import TileCoder
+from vaecodec.coding.windows import analyse_tile, synthesise
+from vaecodec.errors import VaecodecError
+from vaecodec.model.defaults import TUNES
+from vaecodec.model.rate import quality_units
+from vaecodec.nets.interface import Float
+from vaecodec.picture import Picture, to_picture, to_pil
+from vaecodec.picture.hidden import fill_hidden
+from vaecodec.system.limits import MAX_PIXELS, MAX_SHIFTS, MAX_SIGMA
+from vaecodec.system.parallel import Progress
+
+if TYPE_CHECKING:
+    from vaecodec.types import ImageLike
+
+MODEL = TUNES["psnr"]
+"""Trained for squared error, as an estimate of means needs it."""
+QUALITY, FINE_QUALITY = 80, 100
+"""Rates at which the transforms and the prior are used; the finer one, which loses less itself, below FAINT."""
+QUIET, FAINT = 2.0, 3.0
+"""Deviations of noise, in levels: an estimate below QUIET counts as none."""
+TWICE_FROM = 15.0
+"""From this deviation on a second pass pays: the prior is run once more, on the first result."""
+SECOND_SHARE = 0.8
+"""What the second pass counts of the noise, best on validation pictures: of a first result, which is smoother than the
+picture, the prior says too small an s."""
+SHIFTS = ((0, 0), (8, 8), (4, 12), (12, 4))
+"""Pixels by which copies are moved, (down, right), against the grid of latents."""
+PROBE_SIDE, PROBE_SIGMA = 512, 8.0
+"""Side in pixels and deviation of the noise that is sent through the analysis, to see how much of it each channel
+gets."""
+QUIET_CHANNELS = 32
+"""The noise is estimated from the channels in which pictures have least beside it."""
+FLOOR, FLOOR_CHI2 = 0.1, 0.6959
+"""The tenth of the positions with least energy in them is taken for noise alone: the quantile, and where it lies for
+noise (of chi-squared with QUIET_CHANNELS degrees of freedom, over these)."""
+SAMPLED_TILES = 16
+"""Of larger images so many tiles, spread over them, are looked at for the estimate."""
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """A picture; the deviation of its noise in levels, given or estimated; and whether it was changed: an estimate
+    below QUIET leaves it as it is."""
+
+    picture: Picture
+    sigma: float
+    changed: bool
+
+    @property
+    def taken(self) -> float | None:
+        """The deviation of what was taken away; None where nothing was."""
+        return round(self.sigma, 2) if self.changed else None
+
+
+def check_sigma(sigma: float | None) -> None:
+    """Raises VaecodecError for what is no deviation of noise."""
+    if sigma is None:
+        return
+    number = isinstance(sigma, Real) and not isinstance(sigma, bool) and math.isfinite(sigma)
+    if not number or not 0 < sigma <= MAX_SIGMA:
+        raise VaecodecError(f"sigma must be a number above 0, at most {MAX_SIGMA} (levels of 255), not {sigma}")
+
+
+def check_shifts(shifts: int) -> None:
+    """Raises VaecodecError for no number of SHIFTS."""
+    if isinstance(shifts, bool) or not isinstance(shifts, int) or not 1 <= shifts <= MAX_SHIFTS:
+        raise VaecodecError(f"shifts must be a whole number from 1 to {MAX_SHIFTS}, not {shifts}")
+
+
+class Denoiser:
+    """Denoises pictures; the model is loaded when it is first needed and kept. Threads may share one.
+
+    threads: how many cores to use (None: all); twice_from: see TWICE_FROM.
+    """
+
+    def __init__(self, threads: int | None = None, twice_from: float = TWICE_FROM) -> None:
+        self._session, self._twice_from = Session(Settings(MODEL, threads=threads)), twice_from
+        self._responses: dict[tuple[int, bool], Float] = {}
+        self._lock = threading.Lock()
+
+    def __call__(
+        self, picture: Picture, sigma: float | None = None, shifts: int = 1, progress: Progress | None = None
+    ) -> Denoised:
+        """A picture without its noise; see denoise, which explains the arguments and what is raised."""
+        check_sigma(sigma)
+        check_shifts(shifts)
+        rgb, gray = fill_hidden(picture.rgb, picture.alpha), picture.gray or _is_gray(picture.rgb)
+        analysed: dict[int, Float] = {}
+        if sigma is None:
+            sigma, analysed = self._estimate(_Canvas(rgb), gray)
+            if sigma < QUIET:
+                return Denoised(picture, sigma, False)
+        if sigma < FAINT:
+            analysed = {}
+        total = np.zeros(rgb.shape, np.uint16)
+        for number, shift in enumerate(SHIFTS[:shifts]):
+
+            def report(share: float, number: int = number) -> None:
+                if progress:
+                    progress((number + share) / shifts)
+
+            total += self._once(_Canvas(rgb, *shift), sigma, gray, analysed if number == 0 else {}, report)
+        clean = ((total + shifts // 2) // shifts).astype(np.uint8)
+        if gray:
+            clean = np.repeat(((clean.sum(2, keepdims=True, dtype=np.uint16) + 1) // 3).astype(np.uint8), 3, 2)
+        # What the file that was read keeps of itself is no longer what is seen.
+        return Denoised(replace(picture, rgb=clean, origin=None, jpeg=None), sigma, True)
+
+    def _coder(self, quality: int, tiles: int) -> TileCoder:
+        return self._session.coder(self._session.model, quality_units(quality), tiles, self._session.workers)
+
+    def _once(
+        self, canvas: _Canvas, sigma: float, gray: bool, analysed: dict[int, Float], progress: Progress
+    ) -> NDArray[np.uint8]:
+        """RGB (H, W, 3) of one copy; analysed: latents of tiles that are known already, which are used up."""
+        quality, workers = FINE_QUALITY if sigma < FAINT else QUALITY, self._session.workers
+        coder = self._coder(quality, len(canvas.grid))
+        noise, deviations = sigma * self._response(quality, gray), _deviations(self._session)
+
+        def clean_tile(tile: int) -> Float:
+            v = analysed.pop(tile) if tile in analysed else analyse_tile(coder, canvas.grid, tile, canvas.pixels)
+            return _clean(coder, v, noise, deviations, twice=sigma >= self._twice_from)
+
+        return synthesise(coder, 1, canvas.grid, canvas.area, clean_tile, workers, progress)[0][0]
+
+    def _estimate(self, canvas: _Canvas, gray: bool) -> tuple[float, dict[int, Float]]:
+        """The deviation of the noise in levels; and the latents of the tiles that were looked at."""
+        count = len(canvas.grid)
+        tiles = np.unique(np.linspace(0, count - 1, min(count, SAMPLED_TILES)).astype(int)).tolist()
+        coder, response = self._coder(QUALITY, count), self._response(QUALITY, gray)
+        channels = np.argsort((coder.prior.symbol_gain / response).ravel())[:QUIET_CHANNELS]
+        per_level = (coder.prior.symbol_gain / response)[channels]
+        analysed = dict(
+            zip(
+                tiles,
+                self._session.workers.map(lambda tile: analyse_tile(coder, canvas.grid, tile, canvas.pixels), tiles),
+                strict=True,
+            )
+        )
+        energies = [np.square(v[0, channels] * per_level).mean(0).ravel() for v in analysed.values()]
+        return math.sqrt(float(np.quantile(np.concatenate(energies), FLOOR)) / FLOOR_CHI2), analysed
+
+    def _response(self, quality: int, gray: bool) -> Float:
+        """The deviation in symbols (M, 1, 1) that white noise of one level has in each channel; gray: the same noise in
+        red, green and blue."""
+        with self._lock:
+            if (quality, gray) not in self._responses:
+                white = np.random.default_rng(0).standard_normal((PROBE_SIDE, PROBE_SIDE, 1 if gray else 3))
+                probe = np.rint(127.5 + PROBE_SIGMA * np.broadcast_to(white, (PROBE_SIDE, PROBE_SIDE, 3)))
+                coder = self._coder(quality, 1)
+                symbols = coder.analyse(probe[None].clip(0, 255).astype(np.uint8)) * coder.prior.symbol_gain
+                level = math.sqrt(PROBE_SIGMA**2 + 1 / 12)  # rounding to levels adds its own
+                self._responses[quality, gray] = symbols.std((0, 2, 3))[:, None, None] / level
+            return self._responses[quality, gray]
+
+
+class _Canvas:
+    """An image (H, W, 3) moved down and right, mirrored at its edges up to whole quads of latents: pixels
+    (1, H', W', 3), their grid, and the rows and columns of the image in them."""
+
+    def __init__(self, rgb: NDArray[np.uint8], down: int = 0, right: int = 0) -> None:
+        height, width = rgb.shape[:2]
+        self.area = slice(down, down + height), slice(right, right + width)
+        # The codec repeats the last pixels; of noise that makes streaks, which are no noise to the prior.
+        margins = (down, -(down + height) % PAD), (right, -(right + width) % PAD), (0, 0)
+        self.pixels = np.pad(rgb, margins, "symmetric")[None]
+        size = self.pixels.shape[2], self.pixels.shape[1]
+        self.grid = TileGrid(*size, choose_tile(*size))
+
+
+def _is_gray(rgb: NDArray[np.uint8]) -> bool:
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 0] == rgb[..., 2]).all())
+
+
+def _deviations(session: Session) -> Float:
+    """What each scale index stands for, in symbols: of the tables, whose tails are heavier than a Gaussian's."""
+    tables = session.model.latent_tables.packed
+    variances = []
+    for index, radius in enumerate(tables.radius.tolist()):
+        counts = tables.table(index)[:-1].astype(np.float64)
+        variances.append(counts @ np.square(np.arange(-radius, radius + 1)) / counts.sum())
+    return np.sqrt(np.array(variances)).astype(np.float32)
+
+
+def _clean(coder: TileCoder, v: Float, noise: Float, deviations: Float, twice: bool) -> Float:
+    """Noisy normalised latents (N, M, h, w), h and w even; noise: its deviation in symbols (M, 1, 1) -> clean ones."""
+    gain = coder.prior.symbol_gain
+    noisy = v * gain
+    mean, s = _expected(coder, v, deviations)
+    clean = mean + np.maximum(0, 1 - np.square(noise / s)) * (noisy - mean)
+    if twice:
+        # Now s is that of the picture alone, not of picture and noise.
+        mean, s = _expected(coder, clean / gain, deviations)
+        signal, rest = np.square(s), np.square(SECOND_SHARE * noise)
+        clean = mean + signal / (signal + rest) * (noisy - mean)
+    return clean / gain
+
+
+def _expected(coder: TileCoder, v: Float, deviations: Float) -> tuple[Float, Float]:
+    """Mean and deviation, in symbols, that the prior gives each of the normalised latents (N, M, h, w) from those
+    before it, which it sees rounded as in a file."""
+    walk = coder.prior.walk(coder.prior.features(coder.hyper_symbols(v), *v.shape[2:]))
+    means, scales = [], []
+    for target in split_slots(v * coder.prior.symbol_gain):
+        emitted, index = walk.predict()
+        means.append(emitted.astype(np.float32) / SYMBOL_UNIT)
+        scales.append(deviations[index])
+        walk.update(np.where(index > 0, np.rint(target - means[-1]), 0).astype(np.int32))
+    return join_slots(means), join_slots(scales)
+
+
+@functools.lru_cache(maxsize=2)
+def shared_denoiser(threads: int | None = None) -> Denoiser:
+    """One for all who ask: its model stays loaded."""
+    return Denoiser(threads)
+
+
+def denoise(image: ImageLike, sigma: float | None = None, shifts: int = 1) -> Image.Image:
+    """An image without its noise, by the prior of the codec: a PIL image (L, LA, RGB or RGBA) of the same size, with
+    alpha and metadata as `decode` keeps them.
+
+    image: PIL image, numpy array (H, W[, C]) uint8, torch tensor, path or bytes of an image file, as for `encode`.
+    sigma: standard deviation of the noise, in levels of 0..255, above 0, at most 100; None: it is estimated, and an
+    image whose noise seems to be below 2 comes back as it is. shifts: from 1 to 4: the mean of so many results, of
+    shifted copies: a little better, in so many times the time. Made for white Gaussian noise; of noise that a camera or
+    JPEG has smoothed it sees, and takes away, a part. Raises ImageError for what is no image, VaecodecError for another
+    sigma or number of shifts.
+
+    The method is an empirical Bayes estimate of the latents under the codec's own density; see vaecodec.uses.denoise.
+
+    >>> clean = vaecodec.denoise(image, sigma=10)
+    >>> clean.mode, clean.size
+    ('RGB', (96, 64))
+    """
+    check_sigma(sigma)
+    check_shifts(shifts)
+    return to_pil(shared_denoiser()(to_picture(image, MAX_PIXELS), sigma, shifts).picture)
