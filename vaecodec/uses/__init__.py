@@ -1,0 +1,1 @@
+"""What else the model knows of pictures: tools beside encoding and decoding, which know nothing of them."""
