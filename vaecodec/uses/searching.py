@@ -1,0 +1,186 @@
+"""Looking through an index for a picture: as a whole by previews, as a part by a shortlist of textures and previews,
+and on that the gradients of the query slid over those of each preview."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.container import read_container
+from vaecodec.codec import Codec
+from vaecodec.codec.codec import shared_codec
+from vaecodec.coding.decoder import Decoding
+from vaecodec.coding.windows import Region
+from vaecodec.errors import ModelError, VaecodecError
+from vaecodec.model.file import ModelFile
+from vaecodec.model.shipped import name_of
+from vaecodec.nets.interface import Float
+from vaecodec.picture import to_picture
+from vaecodec.system.files import Source, input_limit
+from vaecodec.system.naming import MAGIC
+from vaecodec.uses.index import Entry, Group, Index, entry_of, model_words
+from vaecodec.uses.likeness import Field, detail, fitting, gradients, luma_of, mirrored_whole, resampled, templates, whole
+
+if TYPE_CHECKING:
+    from vaecodec.types import ImageLike, SourceLike
+
+SURE, LIKELY = 13.0, 9.0
+"""Scores from which on a match is called so."""
+WHOLES, TEXTURES = 16, 64
+"""How many candidates previews give in all, and textures of each group."""
+SCALES = tuple(2 ** (step / 8) for step in (-1, 1, -2, 2, -3, 3, -4, 4, -5, 5, -6, 6, -7, 7, -8, 8, -9, -10, -11, -12))
+"""How large the query may show things, as multiples of their size in the archive, where it is not the same size."""
+NEAREST = 0.999
+"""Correlations are cut off here: what is nearer is no surer."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A picture that may show the query.
+
+    score: how sure that is, 0 or more: the correlation r of gradients as artanh(r) times the root of how many pixels
+    have detail (Fisher's transformation), which is in standard deviations of what chance gives. mirrored: whether the
+    query shows it the other way round. area: (x, y, width, height) in pixels of the picture, where the query lies.
+    """
+
+    name: str
+    score: float
+    mirrored: bool
+    area: Region
+
+    @property
+    def certainty(self) -> str:
+        """The score in a word: "sure", "likely" or "unsure". That a picture is not in the archive is never sure."""
+        return "sure" if self.score >= SURE else "likely" if self.score >= LIKELY else "unsure"
+
+
+class Query:
+    """A picture to look for. Textures are those of its .vaec file, by the model and at the quality of a group."""
+
+    def __init__(self, rgb: NDArray[np.uint8], codec: Codec) -> None:
+        self._rgb, self._codec = rgb, codec
+
+    @classmethod
+    def of(cls, image: ImageLike | SourceLike, codec: Codec) -> Query:
+        """An image, or a .vaec file; raises ImageError or FormatError."""
+        if not hasattr(image, "shape") and not hasattr(image, "getbands"):
+            with Source(image, input_limit(codec.max_pixels)) as source:  # type: ignore[arg-type]
+                if source.read(0, len(MAGIC)) == MAGIC:
+                    return cls(codec.decode_picture(source).rgb, codec)
+                return cls(to_picture(source, codec.max_pixels).rgb, codec)
+        return cls(to_picture(image, codec.max_pixels).rgb, codec)
+
+    @cached_property
+    def lumas(self) -> tuple[Float, Float]:
+        """As it is, and mirrored (H, W)."""
+        luma = luma_of(self._rgb)
+        return luma, np.ascontiguousarray(luma[:, ::-1])
+
+    def texture(self, group: Group) -> Float | None:
+        """None where the model of the group cannot encode. Raises ModelError where it is not here, or another."""
+        model = model_of(self._codec, group.model)
+        if model.slim:
+            return None
+        if model.config.latents != len(group.entries[0].texture):
+            raise ModelError(f"the index is not one of {model_words(group.model)}")
+        own = self._codec.session.settings
+        name = own.model if own.model is not None and self._codec.model.identity == model.identity else model.name
+        coder = shared_codec(replace(own, model=name, keep=False, effort=1, metadata="none", keep_hidden=False))
+        with Source(coder.encode(self._rgb, group.quality)) as source:
+            decoding = Decoding(coder.session, coder.session.workers)
+            return entry_of(decoding, read_container(source, coder.max_pixels), "").texture
+
+
+def model_of(codec: Codec, identity: str) -> ModelFile:
+    """The model of a group; raises ModelError where it is not here."""
+    raw = bytes.fromhex(identity)
+    if name_of(raw) is None and (codec.session.settings.model is None or codec.model.identity != raw):
+        raise ModelError(f"the index is one of files of model {identity}, which is not here: give its file (model)")
+    return codec.session.model_for(raw)
+
+
+def search(index: Index, query: Query, parts: bool, count: int) -> list[Match]:
+    """The `count` best matches, the best first."""
+    if not len(index):
+        raise VaecodecError("the index has no pictures")
+    if count < 1:
+        raise VaecodecError("at least one match must be asked for")
+    candidates = _near_as_wholes(index, query)
+    best = _Best()
+    for entry in candidates:
+        best.fit(entry, query)
+    if parts:
+        near = [group.entries[i] for group in index.groups for i in _near_in_texture(group, query)]
+        candidates = list({id(entry): entry for entry in [*candidates, *near]}.values())
+    fields = [(entries, Field([e.preview.astype(np.float32) for e in entries])) for entries in _by_unit(candidates)]
+    for scale in (1.0, *(SCALES if parts else ())):
+        for entries, field in fields:
+            best.slide(entries, field, query, scale)
+        if best.sure:
+            break
+    return sorted(best.matches.values(), key=lambda match: -match.score)[:count]
+
+
+def _near_as_wholes(index: Index, query: Query) -> list[Entry]:
+    own = whole(query.lumas[0])
+    likeness = [np.maximum(group.wholes @ own, group.wholes @ mirrored_whole(own)) for group in index.groups]
+    order = np.argsort(-np.concatenate(likeness), kind="stable")[:WHOLES]
+    entries = list(index)
+    return [entries[i] for i in order]
+
+
+def _near_in_texture(group: Group, query: Query) -> Iterable[int]:
+    if len(group.entries) <= TEXTURES:
+        return range(len(group.entries))
+    texture = query.texture(group) if group.model else None
+    return () if texture is None else group.nearest(texture, TEXTURES)
+
+
+def _by_unit(entries: Sequence[Entry]) -> list[list[Entry]]:
+    units: dict[int, list[Entry]] = {}
+    for entry in entries:
+        units.setdefault(entry.unit, []).append(entry)
+    return list(units.values())
+
+
+class _Best:
+    """The best match of every candidate so far."""
+
+    def __init__(self) -> None:
+        self.matches: dict[int, Match] = {}
+
+    @property
+    def sure(self) -> bool:
+        return any(match.score >= SURE for match in self.matches.values())
+
+    def fit(self, entry: Entry, query: Query) -> None:
+        """The query stretched over a whole picture."""
+        preview = entry.preview.astype(np.float32)
+        for mirrored, luma in enumerate(query.lumas):
+            weight = detail(gradients(resampled(luma, *preview.shape)))
+            area = 0, 0, entry.width, entry.height
+            self._offer(entry, fitting(luma, preview), weight, bool(mirrored), area)
+
+    def slide(self, entries: list[Entry], field: Field, query: Query, scale: float) -> None:
+        """The query as a part of pictures of one unit; `scale`: its pixels for one of the pictures."""
+        unit = entries[0].unit
+        for mirrored, luma in enumerate(query.lumas):
+            for template, down, right in templates(luma, unit * scale):
+                weight = detail(template)
+                for entry, place in zip(entries, field.best(template), strict=True):
+                    left, top = (max(0, round((at - start) * unit)) for at, start in ((place.left, right), (place.top, down)))
+                    height, width = (max(1, round(side / scale)) for side in luma.shape)
+                    area = left, top, min(width, entry.width - left), min(height, entry.height - top)
+                    self._offer(entry, place.score, weight, bool(mirrored), area)
+
+    def _offer(self, entry: Entry, correlation: float, weight: float, mirrored: bool, area: Region) -> None:
+        score = math.atanh(min(max(correlation, 0.0), NEAREST)) * math.sqrt(weight)
+        known = self.matches.get(id(entry))
+        if known is None or score > known.score:
+            self.matches[id(entry)] = Match(entry.name, score, mirrored, area)
