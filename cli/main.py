@@ -18,6 +18,8 @@ COMMANDS = {
     "decode": "Decode a .vaec file to an image.",
     "info": "Show what a .vaec file holds.",
     "compare": "Compare images with another one, in figures and on a page.",
+    "features": "Read what .vaec files say of their pictures into an index.",
+    "find": "Find a picture, or what it was cut out of, among .vaec files.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
     "train": "Train a model on a folder of pictures.",

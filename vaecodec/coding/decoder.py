@@ -135,9 +135,7 @@ class Decoding:
         return values
 
 
-def decode_group(
-    coder: TileCoder, containers: Sequence[Container], index: int, trace: Trace | None = None
-) -> Integers:
+def decode_group(coder: TileCoder, containers: Sequence[Container], index: int, trace: Trace | None = None) -> Integers:
     """Quantised latents (N, M, h, w) of a group of each file, and how they came about; raises FormatError naming it if
     one is damaged or invalid."""
     tile = containers[0].header.grid.tiles[index]

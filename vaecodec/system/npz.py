@@ -20,13 +20,12 @@ from vaecodec.system.output import write_whole
 MAX_ARRAYS = 1 << 30
 """Bytes that the arrays of a file may take in all."""
 SUFFIX = ".npy"
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], overwrite: bool = False) -> None:
     """A compressed .npz that numpy.load reads, whole or not at all; raises VaecodecError as write_whole does."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **dict(arrays))
     write_whole(path, buffer.getvalue(), overwrite)
 
 
@@ -35,7 +34,7 @@ def read_arrays(path: str | os.PathLike[str], limit: int = MAX_ARRAYS) -> dict[s
     more than `limit` bytes, VaecodecError where it cannot be read."""
     with Source(path, limit) as source:
         try:
-            with zipfile.ZipFile(source.file()) as archive:  # type: ignore[arg-type]
+            with zipfile.ZipFile(source.file()) as archive:
                 members = archive.infolist()
                 if sum(member.file_size for member in members) > limit:
                     raise FormatError(f"{source.name}: its arrays take more than {limit} bytes")
@@ -46,11 +45,20 @@ def read_arrays(path: str | os.PathLike[str], limit: int = MAX_ARRAYS) -> dict[s
             raise FormatError(f"{source.name} is no file of arrays (.npz), or damaged: {one_line(error)}") from error
 
 
+def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is in Fortran's order, and type."""
+    from numpy.lib import format as npy
+
+    version: tuple[int, int] = npy.read_magic(file)  # type: ignore[no-untyped-call]
+    header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version](file)  # type: ignore
+    return header
+
+
 def _array(data: bytes) -> NDArray[Any]:
     """An array of numbers from the bytes of an .npy file: views them, whatever size its header tells."""
     file = io.BytesIO(data)
-    shape, fortran, dtype = HEADERS[np.lib.format.read_magic(file)](file)
-    if dtype.kind not in "biuf" or fortran and len(shape) > 1:
+    shape, fortran, dtype = _header(file)
+    if dtype.kind not in "biuf" or (fortran and len(shape) > 1):
         raise FormatError("an array is none of numbers in the usual order")
     if file.tell() + dtype.itemsize * math.prod(shape) != len(data) or any(side < 0 for side in shape):
         raise FormatError("an array has another size than it says")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from vaecodec.nets.interface import Float
 
-LUMA = np.float32([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 GRID = 8
 """Sides of what whole pictures are told apart by at first."""
 SMALLEST = 6
@@ -38,6 +38,11 @@ def resampled(luma: Float, height: int, width: int, box: tuple[float, float, flo
     of what is taken."""
     kernel = Image.Resampling.BOX if luma.shape[0] >= height and luma.shape[1] >= width else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(luma).resize((width, height), kernel, box))
+
+
+def stretched(luma: Float, other: Float) -> Float:
+    """To the size of another picture."""
+    return resampled(luma, other.shape[0], other.shape[1])
 
 
 def whole(luma: Float) -> Float:
@@ -68,7 +73,7 @@ def detail(gradient: Float) -> float:
 
 def fitting(query: Float, candidate: Float) -> float:
     """Correlation of the gradients of a query (H, W) that is stretched over the candidate (h, w): -1 to 1."""
-    one, other = gradients(resampled(query, *candidate.shape)), gradients(candidate)
+    one, other = gradients(stretched(query, candidate)), gradients(candidate)
     product = float(np.sqrt((one**2).sum() * (other**2).sum()))
     return float((one * other).sum()) / product if product > FLAT**2 * one[0].size else 0.0
 
@@ -138,7 +143,10 @@ class Field:
         flat = scores.reshape(len(scores), -1)
         at = flat.argmax(1)
         tops, lefts = np.divmod(at, scores.shape[2])
-        return [Place(*place) for place in zip(flat[np.arange(len(at)), at].tolist(), tops.tolist(), lefts.tolist(), strict=True)]
+        return [
+            Place(*place)
+            for place in zip(flat[np.arange(len(at)), at].tolist(), tops.tolist(), lefts.tolist(), strict=True)
+        ]
 
 
 def _fast(size: int) -> int:

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vaecodec.bitstream.container import Container
 from vaecodec.bitstream.coder import VALUE_LIMIT, SymbolTables
+from vaecodec.bitstream.container import Container
 from vaecodec.bitstream.grid import Rect
 from vaecodec.bitstream.spec import (
     HYPER_LIMIT,
@@ -136,7 +136,8 @@ def _expected(coder: TileCoder, trace: Trace) -> tuple[Float, Float, Float]:
 def _hyper(coder: TileCoder, z: NDArray[np.int32]) -> tuple[Float, Float]:
     """Hyper latents of a tile in units of z, and what they took (Z, p, q)."""
     z_hat = np.clip(z, -HYPER_LIMIT, HYPER_LIMIT) / coder.prior.hyper_symbol_gain
-    tables = coder.prior.hyper_tables_index(z.shape)
+    channels, rows, columns = z.shape
+    tables = coder.prior.hyper_tables_index((channels, rows, columns))
     return z_hat.astype(np.float32), symbol_bits(coder.model.hyper_tables, tables, z)
 
 
@@ -145,6 +146,7 @@ def symbol_bits(tables: SymbolTables, table: NDArray[np.integer], symbols: NDArr
     radius = tables.radius[table]
     escaped = np.abs(symbols) > radius
     place = np.where(escaped, 2 * radius + 1, symbols + radius)
-    counts = tables.packed.counts[tables.packed.starts[table] + place]
+    sizes = 2 * tables.radius + 2
+    counts = tables.packed.counts[(np.cumsum(sizes) - sizes)[table] + place]
     bits = np.log2(TOTAL) - np.log2(counts.astype(np.float32))
     return (bits + escaped * np.log2(2 * VALUE_LIMIT + 1)).astype(np.float32)

@@ -18,14 +18,23 @@ from vaecodec.codec.codec import shared_codec
 from vaecodec.coding.decoder import Decoding
 from vaecodec.coding.windows import Region
 from vaecodec.errors import ModelError, VaecodecError
-from vaecodec.model.file import ModelFile
 from vaecodec.model.shipped import name_of
 from vaecodec.nets.interface import Float
 from vaecodec.picture import to_picture
 from vaecodec.system.files import Source, input_limit
 from vaecodec.system.naming import MAGIC
-from vaecodec.uses.index import Entry, Group, Index, entry_of, model_words
-from vaecodec.uses.likeness import Field, detail, fitting, gradients, luma_of, mirrored_whole, resampled, templates, whole
+from vaecodec.uses.entries import Entry, Group, entry_of, model_words
+from vaecodec.uses.likeness import (
+    Field,
+    detail,
+    fitting,
+    gradients,
+    luma_of,
+    mirrored_whole,
+    stretched,
+    templates,
+    whole,
+)
 
 if TYPE_CHECKING:
     from vaecodec.types import ImageLike, SourceLike
@@ -64,7 +73,7 @@ class Query:
     """A picture to look for. Textures are those of its .vaec file, by the model and at the quality of a group."""
 
     def __init__(self, rgb: NDArray[np.uint8], codec: Codec) -> None:
-        self._rgb, self._codec = rgb, codec
+        self._rgb, self.codec = rgb, codec
 
     @classmethod
     def of(cls, image: ImageLike | SourceLike, codec: Codec) -> Query:
@@ -84,39 +93,40 @@ class Query:
 
     def texture(self, group: Group) -> Float | None:
         """None where the model of the group cannot encode. Raises ModelError where it is not here, or another."""
-        model = model_of(self._codec, group.model)
+        model = self.codec.session.model_for(bytes.fromhex(group.model))
         if model.slim:
             return None
         if model.config.latents != len(group.entries[0].texture):
             raise ModelError(f"the index is not one of {model_words(group.model)}")
-        own = self._codec.session.settings
-        name = own.model if own.model is not None and self._codec.model.identity == model.identity else model.name
+        own = self.codec.session.settings
+        name = own.model if own.model is not None and self.codec.model.identity == model.identity else model.name
         coder = shared_codec(replace(own, model=name, keep=False, effort=1, metadata="none", keep_hidden=False))
         with Source(coder.encode(self._rgb, group.quality)) as source:
             decoding = Decoding(coder.session, coder.session.workers)
             return entry_of(decoding, read_container(source, coder.max_pixels), "").texture
 
 
-def model_of(codec: Codec, identity: str) -> ModelFile:
-    """The model of a group; raises ModelError where it is not here."""
+def check_model_of(codec: Codec, identity: str) -> None:
+    """Raises ModelError where the model of a group is neither shipped nor that of the codec."""
     raw = bytes.fromhex(identity)
-    if name_of(raw) is None and (codec.session.settings.model is None or codec.model.identity != raw):
+    if raw and name_of(raw) is None and (codec.session.settings.model is None or codec.model.identity != raw):
         raise ModelError(f"the index is one of files of model {identity}, which is not here: give its file (model)")
-    return codec.session.model_for(raw)
 
 
-def search(index: Index, query: Query, parts: bool, count: int) -> list[Match]:
+def search(groups: Sequence[Group], query: Query, parts: bool, count: int) -> list[Match]:
     """The `count` best matches, the best first."""
-    if not len(index):
+    if not groups:
         raise VaecodecError("the index has no pictures")
+    for group in groups:
+        check_model_of(query.codec, group.model)
     if count < 1:
         raise VaecodecError("at least one match must be asked for")
-    candidates = _near_as_wholes(index, query)
+    candidates = _near_as_wholes(groups, query)
     best = _Best()
     for entry in candidates:
         best.fit(entry, query)
     if parts:
-        near = [group.entries[i] for group in index.groups for i in _near_in_texture(group, query)]
+        near = [group.entries[i] for group in groups for i in _near_in_texture(group, query)]
         candidates = list({id(entry): entry for entry in [*candidates, *near]}.values())
     fields = [(entries, Field([e.preview.astype(np.float32) for e in entries])) for entries in _by_unit(candidates)]
     for scale in (1.0, *(SCALES if parts else ())):
@@ -127,11 +137,11 @@ def search(index: Index, query: Query, parts: bool, count: int) -> list[Match]:
     return sorted(best.matches.values(), key=lambda match: -match.score)[:count]
 
 
-def _near_as_wholes(index: Index, query: Query) -> list[Entry]:
+def _near_as_wholes(groups: Sequence[Group], query: Query) -> list[Entry]:
     own = whole(query.lumas[0])
-    likeness = [np.maximum(group.wholes @ own, group.wholes @ mirrored_whole(own)) for group in index.groups]
+    likeness = [np.maximum(group.wholes @ own, group.wholes @ mirrored_whole(own)) for group in groups]
     order = np.argsort(-np.concatenate(likeness), kind="stable")[:WHOLES]
-    entries = list(index)
+    entries = [entry for group in groups for entry in group.entries]
     return [entries[i] for i in order]
 
 
@@ -163,7 +173,7 @@ class _Best:
         """The query stretched over a whole picture."""
         preview = entry.preview.astype(np.float32)
         for mirrored, luma in enumerate(query.lumas):
-            weight = detail(gradients(resampled(luma, *preview.shape)))
+            weight = detail(gradients(stretched(luma, preview)))
             area = 0, 0, entry.width, entry.height
             self._offer(entry, fitting(luma, preview), weight, bool(mirrored), area)
 
@@ -174,7 +184,9 @@ class _Best:
             for template, down, right in templates(luma, unit * scale):
                 weight = detail(template)
                 for entry, place in zip(entries, field.best(template), strict=True):
-                    left, top = (max(0, round((at - start) * unit)) for at, start in ((place.left, right), (place.top, down)))
+                    left, top = (
+                        max(0, round((at - start) * unit)) for at, start in ((place.left, right), (place.top, down))
+                    )
                     height, width = (max(1, round(side / scale)) for side in luma.shape)
                     area = left, top, min(width, entry.width - left), min(height, entry.height - top)
                     self._offer(entry, place.score, weight, bool(mirrored), area)
