@@ -32,7 +32,7 @@ def features(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Read all .vaec files of DIR, a folder or URL, without decoding them, into an index in which `vaecodec find` looks.
+    """Read all .vaec files of DIR, a folder or URL, without decoding them, into an index for `vaecodec find`.
 
     It holds of every file a small preview and the mean magnitude of each channel of its latents; numpy.load reads it.
     Files of several models lie side by side; those kept as pixels or as a JPEG have no latents and are found by their

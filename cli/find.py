@@ -68,12 +68,13 @@ def find(
     with naming(query):
         matches = index.find(coded_source(query), parts=crops, count=count, codec=codec)
     names = [str(place(archive, match.name)) if folder else match.name for match in matches]
+    pairs = list(zip(names, matches, strict=True))
     if as_json:
-        found = [asdict(match) | {"name": name, "certainty": match.certainty} for name, match in zip(names, matches)]
+        found = [asdict(match) | {"name": name, "certainty": match.certainty} for name, match in pairs]
         show(json.dumps(found, indent=2))
     else:
         width = max(len(printable(name)) for name in names)
-        for name, match in zip(names, matches, strict=True):
+        for name, match in pairs:
             show(f"{printable(name):{width}s}  {_words(match)}")
     say(quiet, f"note: looked through {of_each_model(index)}")
     if matches[0].certainty != "sure":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vaecodec.errors import FormatError, one_line
+from vaecodec.errors import FormatError
 from vaecodec.system.files import Source
 from vaecodec.system.output import write_whole
 
@@ -42,7 +42,7 @@ def read_arrays(path: str | os.PathLike[str], limit: int = MAX_ARRAYS) -> dict[s
         except FormatError:
             raise
         except Exception as error:  # zipfile and zlib raise anything
-            raise FormatError(f"{source.name} is no file of arrays (.npz), or damaged: {one_line(error)}") from error
+            raise FormatError(f"{source.name} is no file of arrays (.npz), or damaged") from error
 
 
 def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -55,11 +55,12 @@ def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _array(data: bytes) -> NDArray[Any]:
-    """An array of numbers from the bytes of an .npy file: views them, whatever size its header tells."""
+    """An array of numbers from the bytes of an .npy file: views them, whatever size its header tells. Raises ValueError for anything
+    else."""
     file = io.BytesIO(data)
     shape, fortran, dtype = _header(file)
     if dtype.kind not in "biuf" or (fortran and len(shape) > 1):
-        raise FormatError("an array is none of numbers in the usual order")
+        raise ValueError("not numbers, or not in the usual order")
     if file.tell() + dtype.itemsize * math.prod(shape) != len(data) or any(side < 0 for side in shape):
-        raise FormatError("an array has another size than it says")
+        raise ValueError("another size than it says")
     return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)

@@ -34,7 +34,8 @@ FLOOR = 0.01
 @dataclass(frozen=True)
 class Entry:
     """A picture: its name; luma of its preview (h, w) uint8, at most LONGEST a side, each pixel of `unit` x `unit`
-    pixels; mean magnitude of the latents of each channel, as a logarithm (M,), empty where it has no latents."""
+    pixels; mean magnitude of the latents of each channel, as a logarithm (M,) with the precision of float16, as it is
+    stored, empty where it has no latents."""
 
     name: str
     width: int
@@ -105,7 +106,7 @@ def entry_of(decoding: Decoding, container: Container, name: str) -> Entry:
         for tile, found in tile_features(decoding, container, traced=False):
             rgb[tile.times(2).slices] = found.preview
             total = total + np.abs(found.y_hat).sum((1, 2), dtype=np.float64)
-        texture = np.log(total / (grid.bounds.height * grid.bounds.width) + FLOOR).astype(np.float32)
+        texture = np.log(total / (grid.bounds.height * grid.bounds.width) + FLOOR).astype(np.float16).astype(np.float32)
     luma = luma_of(rgb[: -(-header.height // EIGHTH), : -(-header.width // EIGHTH)])
     times = -(-max(luma.shape) // LONGEST)
     height, width = (max(1, side // times) for side in luma.shape)

@@ -141,7 +141,7 @@ def _hyper(coder: TileCoder, z: NDArray[np.int32]) -> tuple[Float, Float]:
     return z_hat.astype(np.float32), symbol_bits(coder.model.hyper_tables, tables, z)
 
 
-def symbol_bits(tables: SymbolTables, table: NDArray[np.integer], symbols: NDArray[np.int32]) -> Float:
+def symbol_bits(tables: SymbolTables, table: NDArray[np.int64], symbols: NDArray[np.int32]) -> Float:
     """Bits that symbols take, each with the table of its index; any shape."""
     radius = tables.radius[table]
     escaped = np.abs(symbols) > radius
