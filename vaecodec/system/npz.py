@@ -55,8 +55,8 @@ def _header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _array(data: bytes) -> NDArray[Any]:
-    """An array of numbers from the bytes of an .npy file: views them, whatever size its header tells. Raises ValueError for anything
-    else."""
+    """An array of numbers from the bytes of an .npy file: views them, whatever size its header tells. Raises
+    ValueError for anything else."""
     file = io.BytesIO(data)
     shape, fortran, dtype = _header(file)
     if dtype.kind not in "biuf" or (fortran and len(shape) > 1):
