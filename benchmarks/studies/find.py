@@ -116,10 +116,9 @@ def phash(image: Image.Image) -> np.ndarray:
     return (low > np.median(low)).ravel()
 
 
-def measured(kind: str, edit: Edit, pictures: dict[str, Path], index: Index, codec: vaecodec.Codec) -> dict:
-    """A row: recall@1 and how sure, of the queries of one kind."""
+def measured(edit: Edit, pictures: dict[str, Path], hashes: np.ndarray, index: Index, codec: vaecodec.Codec) -> dict:
+    """A row: recall@1 and how sure, of the queries of one kind; hashes (ARCHIVE, 64) of the archive."""
     names = list(pictures)[:QUERIES]
-    hashes = np.stack([phash(Image.open(pictures[name])) for name in list(pictures)[:ARCHIVE]])
     (group,) = index.groups
     hits = {"phash": 0, "whole": 0, "parts": 0, "shortlist": 0, "sure and right": 0, "sure and wrong": 0}
     seconds: dict[str, list[float]] = {"whole": [], "parts": []}
@@ -181,8 +180,9 @@ def main() -> None:
         },
         "kinds": {},
     }
+    hashes = np.stack([phash(Image.open(path)) for path in list(pictures.values())[:ARCHIVE]])
     for kind, edit in KINDS.items():
-        result["kinds"][kind] = measured(kind, edit, pictures, index, codec)
+        result["kinds"][kind] = measured(edit, pictures, hashes, index, codec)
         print(kind, result["kinds"][kind], flush=True)
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     result["absent"] = absent(pictures, index, codec)

@@ -161,12 +161,12 @@ def _fast(size: int) -> int:
         size += 1
 
 
-def templates(luma: Float, unit: float) -> list[tuple[Float, float, float]]:
+def templates(luma: Float, unit: float, phases: Sequence[float] = PHASES) -> list[tuple[Float, float, float]]:
     """Gradients of a query (H, W) at `unit` of its pixels for one, as it may lie between the pixels of a preview; with
     how many pixels above and to the left of the first one the query begins. None where it is too small."""
     found = []
-    for down in PHASES:
-        for right in PHASES:
+    for down in phases:
+        for right in phases:
             height, width = (int(side / unit - start) for side, start in zip(luma.shape, (down, right), strict=True))
             if min(height, width) < SMALLEST:
                 continue

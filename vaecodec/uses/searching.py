@@ -4,10 +4,11 @@ and on that the gradients of the query slid over those of each preview."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from vaecodec.system.files import Source, input_limit
 from vaecodec.system.naming import MAGIC
 from vaecodec.uses.entries import Entry, Group, entry_of, model_words
 from vaecodec.uses.likeness import (
+    PHASES,
     Field,
     detail,
     fitting,
@@ -39,12 +41,18 @@ from vaecodec.uses.likeness import (
 if TYPE_CHECKING:
     from vaecodec.types import ImageLike, SourceLike
 
-SURE, LIKELY = 13.0, 9.0
+SURE, LIKELY = 14.0, 10.0
 """Scores from which on a match is called so."""
 WHOLES, TEXTURES = 16, 64
 """How many candidates previews give in all, and textures of each group."""
+SHARE = 8
+"""Of a large group textures give one in so many, so that as much is found as in a small one."""
+AT_ONCE = 256
+"""Previews that queries are slid over at a time."""
 SCALES = tuple(2 ** (step / 8) for step in (-1, 1, -2, 2, -3, 3, -4, 4, -5, 5, -6, 6, -7, 7, -8, 8, -9, -10, -11, -12))
 """How large the query may show things, as multiples of their size in the archive, where it is not the same size."""
+CENTRED = (0.25,)
+"""Where queries of another size begin within a pixel of a preview: there scales are not exact anyway."""
 NEAREST = 0.999
 """Correlations are cut off here: what is nearer is no surer."""
 
@@ -121,19 +129,19 @@ def search(groups: Sequence[Group], query: Query, parts: bool, count: int) -> li
         check_model_of(query.codec, group.model)
     if count < 1:
         raise VaecodecError("at least one match must be asked for")
-    candidates = _near_as_wholes(groups, query)
-    best = _Best()
-    for entry in candidates:
+    best, wholes = _Best(), _near_as_wholes(groups, query)
+    for entry in wholes:
         best.fit(entry, query)
-    if parts:
-        near = [group.entries[i] for group in groups for i in _near_in_texture(group, query)]
-        candidates = list({id(entry): entry for entry in [*candidates, *near]}.values())
-    fields = [(entries, Field([e.preview.astype(np.float32) for e in entries])) for entries in _by_unit(candidates)]
-    for scale in (1.0, *(SCALES if parts else ())):
-        for entries, field in fields:
-            best.slide(entries, field, query, scale)
-        if best.sure:
-            break
+    near = [_near_in_texture(group, query) for group in groups] if parts else []
+    for placed in _fields(chain(wholes, *near)):
+        best.slide(placed, query, 1.0)
+    if parts and not best.sure:
+        nearest = list(_fields(chain(wholes, *(entries[:TEXTURES] for entries in near))))
+        for scale in SCALES:
+            for placed in nearest:
+                best.slide(placed, query, scale, CENTRED)
+            if best.sure:
+                break
     return sorted(best.matches.values(), key=lambda match: -match.score)[:count]
 
 
@@ -145,18 +153,30 @@ def _near_as_wholes(groups: Sequence[Group], query: Query) -> list[Entry]:
     return [entries[i] for i in order]
 
 
-def _near_in_texture(group: Group, query: Query) -> Iterable[int]:
+def _near_in_texture(group: Group, query: Query) -> list[Entry]:
     if len(group.entries) <= TEXTURES:
-        return range(len(group.entries))
+        return group.entries
     texture = query.texture(group) if group.model else None
-    return () if texture is None else group.nearest(texture, TEXTURES)
+    count = max(TEXTURES, len(group.entries) // SHARE)
+    return [] if texture is None else [group.entries[i] for i in group.nearest(texture, count)]
 
 
-def _by_unit(entries: Sequence[Entry]) -> list[list[Entry]]:
+class _Placed(NamedTuple):
+    """Entries of one unit, and what queries are slid over."""
+
+    entries: list[Entry]
+    field: Field
+
+
+def _fields(entries: Iterable[Entry]) -> Iterator[_Placed]:
+    """Each entry once, at most AT_ONCE together."""
     units: dict[int, list[Entry]] = {}
-    for entry in entries:
+    for entry in {id(entry): entry for entry in entries}.values():
         units.setdefault(entry.unit, []).append(entry)
-    return list(units.values())
+    for alike in units.values():
+        for start in range(0, len(alike), AT_ONCE):
+            some = alike[start : start + AT_ONCE]
+            yield _Placed(some, Field([entry.preview.astype(np.float32) for entry in some]))
 
 
 class _Best:
@@ -177,11 +197,12 @@ class _Best:
             area = 0, 0, entry.width, entry.height
             self._offer(entry, fitting(luma, preview), weight, bool(mirrored), area)
 
-    def slide(self, entries: list[Entry], field: Field, query: Query, scale: float) -> None:
-        """The query as a part of pictures of one unit; `scale`: its pixels for one of the pictures."""
+    def slide(self, placed: _Placed, query: Query, scale: float, phases: Sequence[float] = PHASES) -> None:
+        """The query as a part of pictures; `scale`: its pixels for one of theirs."""
+        entries, field = placed
         unit = entries[0].unit
         for mirrored, luma in enumerate(query.lumas):
-            for template, down, right in templates(luma, unit * scale):
+            for template, down, right in templates(luma, unit * scale, phases):
                 weight = detail(template)
                 for entry, place in zip(entries, field.best(template), strict=True):
                     left, top = (
