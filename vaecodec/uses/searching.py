@@ -82,6 +82,7 @@ class Query:
 
     def __init__(self, rgb: NDArray[np.uint8], codec: Codec) -> None:
         self._rgb, self.codec = rgb, codec
+        self._textures: dict[tuple[str, int], Float] = {}
 
     @classmethod
     def of(cls, image: ImageLike | SourceLike, codec: Codec) -> Query:
@@ -101,17 +102,24 @@ class Query:
 
     def texture(self, group: Group) -> Float | None:
         """None where the model of the group cannot encode. Raises ModelError where it is not here, or another."""
-        model = self.codec.session.model_for(bytes.fromhex(group.model))
-        if model.slim:
-            return None
-        if model.config.latents != len(group.entries[0].texture):
-            raise ModelError(f"the index is not one of {model_words(group.model)}")
+        key = group.model, group.quality
+        if key not in self._textures:
+            coder = self._coder(group.model)
+            if coder.model.slim:
+                return None
+            if coder.model.config.latents != len(group.entries[0].texture):
+                raise ModelError(f"the index is not one of {model_words(group.model)}")
+            with Source(coder.encode(self._rgb, group.quality)) as source:
+                decoding = Decoding(coder.session, coder.session.workers)
+                self._textures[key] = entry_of(decoding, read_container(source, coder.max_pixels), "").texture
+        return self._textures[key]
+
+    def _coder(self, identity: str) -> Codec:
+        """With the model of that identity; shared, so that it is loaded once."""
         own = self.codec.session.settings
-        name = own.model if own.model is not None and self.codec.model.identity == model.identity else model.name
-        coder = shared_codec(replace(own, model=name, keep=False, effort=1, metadata="none", keep_hidden=False))
-        with Source(coder.encode(self._rgb, group.quality)) as source:
-            decoding = Decoding(coder.session, coder.session.workers)
-            return entry_of(decoding, read_container(source, coder.max_pixels), "").texture
+        mine = own.model is not None and self.codec.model.identity.hex() == identity
+        model = own.model if mine else name_of(bytes.fromhex(identity))
+        return shared_codec(replace(own, model=model, keep=False, effort=1, metadata="none", keep_hidden=False))
 
 
 def check_model_of(codec: Codec, identity: str) -> None:
