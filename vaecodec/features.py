@@ -32,7 +32,7 @@ def read(source: SourceLike, codec: Codec | None = None) -> Features:
     codec: with the model of the file where it is not shipped. Raises FormatError for a file that is none, is damaged,
     or keeps its picture as it was (pixels or a JPEG) and so has no latents; ModelError where its model is not here.
 
-    >>> found = vaecodec.features.read("photo.vaec")
+    >>> found = features.read("photo.vaec")
     >>> found.y_hat.shape, found.z_hat.shape[1:], found.preview.shape
     ((336, 4, 6), (1, 2), (8, 12, 3))
     >>> 0 <= found.bits.min() and found.likelihoods.max() <= 1

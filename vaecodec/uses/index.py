@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Index:
     """Pictures to be found, by groups. refused: names of files that could not be read, and why, one line each.
 
-    >>> index = Index.build(["photo.vaec"])
-    >>> index.find("part.png", parts=True)[0].name
-    'photo.vaec'
+    >>> index = features.Index.build({"one": data, "other": "photo.vaec", "none": b"no such file"})
+    >>> len(index), index.refused
+    (2, [('none', 'not a vaecodec file')])
     """
 
     groups: list[Group]
@@ -56,7 +56,11 @@ class Index:
         progress: Progress | None = None,
     ) -> Index:
         """Read .vaec files, given by their paths or by names of your own, side by side; what is no such file, is
-        damaged or needs a model that is not here is in `refused`."""
+        damaged or needs a model that is not here is in `refused`.
+
+        >>> [entry.name for entry in features.Index.build(["photo.vaec"])]
+        ['photo.vaec']
+        """
         codec = codec or Codec(metadata="none")
         named = files if isinstance(files, Mapping) else {str(file): file for file in files}
         groups: dict[tuple[str, int], Group] = {}
@@ -72,13 +76,21 @@ class Index:
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """As an .npz file, which appears whole or not at all; raises VaecodecError where one is there already, unless
-        `overwrite`. What was refused is not in it."""
+        `overwrite`. What was refused is not in it.
+
+        >>> features.Index.build(["photo.vaec"]).save("archive.npz")
+        """
         write_groups(path, self.groups, overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Index:
         """What `save` wrote. Nothing in it is trusted: raises FormatError where anything is not as it should be,
-        VaecodecError where it cannot be read."""
+        VaecodecError where it cannot be read.
+
+        >>> features.Index.build(["photo.vaec"]).save("archive.npz", overwrite=True)
+        >>> features.Index.load("archive.npz").counts
+        {'2341a3a8': 1}
+        """
         return cls(read_groups(path))
 
     def find(
@@ -91,6 +103,10 @@ class Index:
         textures of latents, for which the query is encoded as the files were. codec: with the model of the files where
         it is not shipped. That a picture is *not* there is never sure: look at the scores. Raises ModelError where the
         model of the index is not here, ImageError or FormatError for the query, VaecodecError for an empty index.
+
+        >>> (match,) = features.Index.build(["photo.vaec"]).find("photo.png")
+        >>> match.name, match.area, match.mirrored
+        ('photo.vaec', (0, 0, 96, 64), False)
         """
         codec = codec or Codec(metadata="none")
         return search(self.groups, Query.of(image, codec), parts, count)
