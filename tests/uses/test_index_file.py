@@ -79,6 +79,7 @@ def _text(saved: Path, **changes: object) -> np.ndarray:
         ("shapes_1", lambda array: array + 150),
         ("sizes_1", lambda array: 0 * array),
         ("sizes_1", lambda array: array[:2]),
+        ("sizes_1", lambda array: array * np.uint32(2) ** (np.arange(3) == 2)),
         ("textures_1", lambda array: np.nan * array),
         ("textures_1", lambda array: array[:, :0]),
         ("textures_1", lambda array: array[0]),

@@ -73,6 +73,7 @@ def _group(described: dict[str, Any], number: int, arrays: dict[str, NDArray[Any
     _require(all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names))
     _require(sizes[:, :2].min() >= 1 and sizes[:, :2].max() <= MAX_SIDE and sizes[:, 2].min() >= EIGHTH)
     _require(shapes.min() >= 1 and shapes.max() <= LONGEST)
+    _require(bool(((shapes[:, ::-1].astype(np.int64) - 1) * sizes[:, 2:] < sizes[:, :2]).all()))
     ends = shapes.astype(np.int64).prod(1).cumsum()
     _require(int(ends[-1]) == len(previews))
     planes = [plane.reshape(shape) for plane, shape in zip(np.split(previews, ends[:-1]), shapes, strict=True)]

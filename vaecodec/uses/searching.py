@@ -201,9 +201,10 @@ class _Best:
         """The query stretched over a whole picture."""
         preview = entry.preview.astype(np.float32)
         for mirrored, luma in enumerate(query.lumas):
-            weight = detail(gradients(stretched(luma, preview)))
-            area = 0, 0, entry.width, entry.height
-            self._offer(entry, fitting(luma, preview), weight, bool(mirrored), area)
+            score = _score(fitting(luma, preview), detail(gradients(stretched(luma, preview))))
+            if self._is_better(entry, score):
+                area = 0, 0, entry.width, entry.height
+                self.matches[id(entry)] = Match(entry.name, score, bool(mirrored), area)
 
     def slide(self, placed: _Placed, query: Query, scale: float, phases: Sequence[float] = PHASES) -> None:
         """The query as a part of pictures; `scale`: its pixels for one of theirs."""
@@ -212,16 +213,19 @@ class _Best:
         for mirrored, luma in enumerate(query.lumas):
             for template, down, right in templates(luma, unit * scale, phases):
                 weight = detail(template)
+                height, width = (max(1, round(side / scale)) for side in luma.shape)
                 for entry, place in zip(entries, field.best(template), strict=True):
-                    left, top = (
-                        max(0, round((at - start) * unit)) for at, start in ((place.left, right), (place.top, down))
-                    )
-                    height, width = (max(1, round(side / scale)) for side in luma.shape)
-                    area = left, top, min(width, entry.width - left), min(height, entry.height - top)
-                    self._offer(entry, place.score, weight, bool(mirrored), area)
+                    score = _score(place.score, weight)
+                    if self._is_better(entry, score):
+                        left, top = max(0, round((place.left - right) * unit)), max(0, round((place.top - down) * unit))
+                        area = left, top, min(width, entry.width - left), min(height, entry.height - top)
+                        self.matches[id(entry)] = Match(entry.name, score, bool(mirrored), area)
 
-    def _offer(self, entry: Entry, correlation: float, weight: float, mirrored: bool, area: Region) -> None:
-        score = math.atanh(min(max(correlation, 0.0), NEAREST)) * math.sqrt(weight)
+    def _is_better(self, entry: Entry, score: float) -> bool:
         known = self.matches.get(id(entry))
-        if known is None or score > known.score:
-            self.matches[id(entry)] = Match(entry.name, score, mirrored, area)
+        return known is None or score > known.score
+
+
+def _score(correlation: float, weight: float) -> float:
+    """Of a match: `weight` pixels have detail."""
+    return math.atanh(min(max(correlation, 0.0), NEAREST)) * math.sqrt(weight)
