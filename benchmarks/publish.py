@@ -21,6 +21,7 @@ from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.eye_tables import against_avif, judged, meaning, table, worst_image
 from vaecodec.benchmarks.result_tables import (
     RESULTS,
+    find_recall,
     load,
     results_devices,
     results_effort,
@@ -164,6 +165,7 @@ SECTIONS = {
     "README.md": {"results": readme_results, "qualities": partial(meaning, MODEL)},
     "docs/training.md": {"ladder": training_ladder},
     "docs/startup.md": {"workers": startup_workers},
+    "docs/find.md": {"find": find_recall},
     **{
         f"models/{name}.md": {
             "facts": partial(card_facts, name),

@@ -136,3 +136,38 @@ def training_ladder() -> str:
     return f"""{ladder["minutes"]:g} minutes of one thread a row; BD-rate (%) over all eight rates, the lower and the upper four.
 
 {table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
+
+
+def find_recall() -> str:
+    if not (RESULTS / "find.json").exists():
+        return "Not measured on the shipped weights yet."
+    found = load("find.json")
+    rows = [
+        [kind, *(f"{row[mode]:.3f}" for mode in ("phash", "whole", "parts", "shortlist", "sure and right"))]
+        for kind, row in found["kinds"].items()
+    ]
+    recall = table(["query", "phash, 64 bits", "`find`", "`find --crops`", "shortlist of textures", "sure"], rows)
+    wrong = sum(round(row["sure and wrong"] * found["queries"]) for row in found["kinds"].values())
+    total = len(found["kinds"]) * found["queries"]
+    lines = "\n".join(
+        f"| {kind} | {words['sure']} | {words['likely']} | {words['unsure']} |"
+        for kind, words in found["absent"].items()
+    )
+    times = [row["cpu_seconds"] for row in found["kinds"].values()]
+    low, high = (f(row["parts"] for row in times) for f in (min, max))
+    return f"""Share of queries whose first match is right (recall@1): {found["archive"]} photographs and other training pictures of long side
+448, encoded with `{found["model"]}` ({found["identity"]}) at quality {found["quality"]}, {found["queries"]} queries of each kind
+(`benchmarks/studies/find.py`, [find.json](../benchmarks/results/find.json)). "Shortlist": how often the textures alone have the
+picture among their first 64; "sure": how often `--crops` is right and calls it so.
+
+{recall}
+
+Of all {total} queries with `--crops`, {wrong} were called sure of a wrong picture. The first match of {found["queries"]} queries that are not in
+the archive is called:
+
+| query | sure | likely | unsure |
+|---|---|---|---|
+{lines}
+
+One core, CPU time: {found["index"]["cpu_milliseconds_a_file"]:.0f} ms a file to read, {found["index"]["bytes_a_file"] / 1000:.1f} kB in the index; a query {max(row["whole"] for row in times):.2f} s, with `--crops`
+{low:.2f} to {high:.2f} s (medians of the kinds)."""

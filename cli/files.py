@@ -20,6 +20,16 @@ def coded_source(source: str) -> str | BinaryIO:
     return standard_input() if source == "-" else source
 
 
+def coded_names(folder: str, recursive: bool) -> list[str]:
+    """The .vaec files of a folder or URL, by their names in it; raises VaecodecError where there are none."""
+    from vaecodec.system.listing import list_folder
+
+    names = [name for name in list_folder(folder, recursive).files if name.lower().endswith(SUFFIX)]
+    if not names:
+        raise VaecodecError(f"no {SUFFIX} files in {folder}")
+    return names
+
+
 def standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise VaecodecError("standard input is closed")

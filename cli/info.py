@@ -56,16 +56,12 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
 def _in_folder(file: str, recursive: bool) -> list[str]:
     """The .vaec files of a folder, or the file itself."""
-    from vaecodec.system.listing import list_folder
-    from vaecodec.system.naming import SUFFIX
+    from vaecodec.cli.files import coded_names
     from vaecodec.system.storage import is_folder, place
 
     if file == "-" or not is_folder(file):
         return [file]
-    names = [name for name in list_folder(file, recursive).files if name.lower().endswith(SUFFIX)]
-    if not names:
-        raise VaecodecError(f"no {SUFFIX} files in {file}")
-    return [str(place(file, name)) for name in names]
+    return [str(place(file, name)) for name in coded_names(file, recursive)]
 
 
 def _show(facts: Facts) -> None:

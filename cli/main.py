@@ -24,6 +24,8 @@ COMMANDS = {
     "info": "Show what a .vaec file holds.",
     "view": "Show .vaec files in a browser, or make a page of them.",
     "compare": "Compare images with another one, in figures and on a page.",
+    "features": "Read what .vaec files say of their pictures into an index.",
+    "find": "Find a picture, or what it was cut out of, among .vaec files.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
     "train": "Train a model on a folder of pictures.",

@@ -19,7 +19,9 @@ from vaecodec.system.limits import METADATA
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
-COMMANDS = ("encode", "decode", "denoise", "info", "compare", "models", "benchmark", "train")
+COMMANDS = (
+    "encode", "decode", "view", "denoise", "info", "compare", "features", "find", "models", "benchmark", "train",
+)  # fmt: skip
 
 
 def loaded(*arguments: object, code: int = 0, **variables: str) -> set[str]:

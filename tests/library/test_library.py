@@ -65,6 +65,16 @@ def test_examples_of_data_sets(name: str, names: dict[str, object]) -> None:
     check(getattr(importlib.import_module("vaecodec.datasets"), name), name, names)
 
 
+@pytest.mark.parametrize("name", ["read", "Index", "Index.build", "Index.find", "Index.load", "Index.save"])
+def test_examples_of_features(name: str, names: dict[str, object]) -> None:
+    from vaecodec import features
+
+    item: object = features
+    for part in name.split("."):
+        item = getattr(item, part)
+    check(item, name, names | {"features": features})
+
+
 def check(item: object, name: str, names: dict[str, object]) -> None:
     test = doctest.DocTestParser().get_doctest(item.__doc__ or "", dict(names), name, None, 0)
     assert test.examples, f"{name} has no example"

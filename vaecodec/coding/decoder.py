@@ -14,7 +14,7 @@ from vaecodec.bitstream.container import DROPPED, Container, Header, Section
 from vaecodec.bitstream.grid import Rect
 from vaecodec.coding.prior import Integers
 from vaecodec.coding.session import Session
-from vaecodec.coding.tile import TileCoder
+from vaecodec.coding.tile import TileCoder, Trace
 from vaecodec.coding.windows import Damage, Region, pixel_area, synthesise, touched_by
 from vaecodec.errors import FormatError
 from vaecodec.picture import Picture
@@ -84,9 +84,9 @@ class Decoding:
         header = containers[0].header
         coder = self.coder(header)
 
-        def decode_group(index: int) -> NDArray[np.float32] | None:
+        def decode(index: int) -> NDArray[np.float32] | None:
             try:
-                values = _decode_group(coder, containers, index)
+                values = decode_group(coder, containers, index)
             except FormatError:
                 if damage is None:
                     raise
@@ -94,7 +94,7 @@ class Decoding:
                 return None
             return coder.prior.dequantise(values)
 
-        rgb, lost = synthesise(coder, len(containers), header.grid, area, decode_group, self.workers, progress)
+        rgb, lost = synthesise(coder, len(containers), header.grid, area, decode, self.workers, progress)
         if damage is not None:
             damage.groups.sort()
             damage.pixels = lost
@@ -118,11 +118,11 @@ class Decoding:
         coder = self.coder(header)
         rgb = np.empty((2 * grid.bounds.height, 2 * grid.bounds.width, 3), np.uint8)
 
-        def decode_group(index: int) -> None:
-            values = _decode_group(coder, [container], index)
+        def decode(index: int) -> None:
+            values = decode_group(coder, [container], index)
             rgb[grid.tiles[index].times(2).slices] = coder.preview(coder.prior.dequantise(values))[0]
 
-        for _ in self.workers.map(decode_group, range(len(grid)), progress):
+        for _ in self.workers.map(decode, range(len(grid)), progress):
             pass
         area = slice(-(-header.height // 8)), slice(-(-header.width // 8))
         picture = Picture(np.ascontiguousarray(rgb[area]), gray=header.gray)
@@ -142,21 +142,21 @@ class Decoding:
         coder = self.coder(header)
         values = np.empty((coder.model.config.latents, grid.bounds.height, grid.bounds.width), np.int64)
 
-        def decode_group(index: int) -> None:
-            values[grid.tiles[index].planes] = _decode_group(coder, [container], index)[0]
+        def decode(index: int) -> None:
+            values[grid.tiles[index].planes] = decode_group(coder, [container], index)[0]
 
-        for _ in self.workers.map(decode_group, range(len(grid))):
+        for _ in self.workers.map(decode, range(len(grid))):
             pass
         return values
 
 
-def _decode_group(coder: TileCoder, containers: Sequence[Container], index: int) -> Integers:
-    """Quantised latents (N, M, h, w) of a group of each file; raises FormatError naming it if one is damaged or
-    invalid."""
+def decode_group(coder: TileCoder, containers: Sequence[Container], index: int, trace: Trace | None = None) -> Integers:
+    """Quantised latents (N, M, h, w) of a group of each file, and how they came about; raises FormatError naming it if
+    one is damaged or invalid."""
     tile = containers[0].header.grid.tiles[index]
     streams = [container.group(index) for container in containers]
     try:
-        return coder.decode(streams, tile.height, tile.width)
+        return coder.decode(streams, tile.height, tile.width, trace)
     except FormatError as error:
         raise FormatError(f"{containers[0].group_name(index)}: {error}") from error
 

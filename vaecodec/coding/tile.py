@@ -6,6 +6,7 @@ Tiles are independent of each other. N images of equal size, or the same tile of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,16 @@ from vaecodec.nets.interface import Float, Nets
 Refine = Callable[[Float, NDArray[np.int32]], Float]
 """(normalised latents (N, M, h, w), their hyper symbols) -> refined latents of that shape."""
 Quantise = Callable[[Float, NDArray[np.uint8]], NDArray[np.int32]]
+
+
+@dataclass
+class Trace:
+    """Intermediate results of decoding a tile of N images."""
+
+    z: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """Hyper symbols (N, Z, p, q)."""
+    slots: list[tuple[Integers, NDArray[np.uint8], NDArray[np.int32]]] = field(default_factory=list)
+    """Means in 1/SYMBOL_UNIT symbol, scale indices and symbols of each slot, all (N, M, h/2, w/2)."""
 
 
 class TileCoder:
@@ -85,9 +96,11 @@ class TileCoder:
         pairs = zip(hyper_encoders, encoders, strict=True)
         return [Streams(hyper.finish(), latent.finish()) for hyper, latent in pairs], walk.values()
 
-    def decode(self, streams: list[Streams], height: int, width: int) -> Integers:
+    def decode(self, streams: list[Streams], height: int, width: int, trace: Trace | None = None) -> Integers:
         """The part that is exact on every machine: streams of each image -> quantised latents (N, M, height, width).
-        Raises FormatError if a stream is invalid."""
+
+        trace: records intermediate results. Raises FormatError if a stream is invalid.
+        """
         prior, clock, latent_tables = self.prior, self._clock, self.model.latent_tables
         z_shape = (self.model.config.hyper_latents, -(-height // HYPER_STRIDE), -(-width // HYPER_STRIDE))
         decoders = [Decoder(image.latent) for image in streams]
@@ -97,16 +110,20 @@ class TileCoder:
                 hyper_decoder = Decoder(image.hyper)
                 hyper_symbols[:] = hyper_decoder.decode(tables, self.model.hyper_tables).reshape(z_shape)
                 hyper_decoder.finish()
+        if trace:
+            trace.z = z
         with clock("prior"):
             walk = prior.walk(prior.features(z, height, width))
         for _ in range(STEPS):
             with clock("prior"):
-                _, index = walk.predict()
+                mean, index = walk.predict()
             with clock("entropy"):
                 symbols = np.zeros(index.shape, np.int32)
                 for decoder, image_symbols, image_index in zip(decoders, symbols, index, strict=True):
                     coded = image_index > 0
                     image_symbols[coded] = decoder.decode(image_index[coded], latent_tables)
+            if trace:
+                trace.slots.append((mean, index, symbols))
             with clock("prior"):
                 walk.update(symbols)
         for decoder in decoders:
