@@ -43,7 +43,8 @@ newer one."""
 @dataclass(frozen=True)
 class Task:
     """How to process every file: "encode" or "decode"; `suffix` of the outputs; arguments of Codec; goal: a target for
-    every file instead of a quality; options for writing decoded images, and their scale."""
+    every file instead of a quality; options for writing decoded images, and their scale; verify: decode encoded files
+    again and measure their error; denoise: deviation of the noise that is removed before, or "auto" to estimate it."""
 
     kind: str
     suffix: str
@@ -54,9 +55,7 @@ class Task:
     saving: Saving = field(default_factory=Saving)
     scale: Fraction = Fraction(1)
     verify: bool = False
-    """Whether to decode encoded files again and measure their error."""
     denoise: float | Literal["auto"] | None = None
-    """Deviation of the noise that is removed before encoding, or "auto" to estimate it."""
 
     def settings(self) -> dict[str, Any]:
         """The settings that affect the bytes of an output, as the manifest records them; a model by its identity."""
