@@ -36,8 +36,7 @@ from vaecodec.targets import Target
 SETTINGS = {"effort": 1, "tile_log2": TILE_LOG2, "keep_hidden": False, "metadata": "all"}
 """Arguments of Codec that affect the bytes of a file, with their defaults."""
 STALE = 600
-"""Seconds after which a temporary file in the output folder counts as abandoned; another run may still be writing a
-newer one."""
+"""Seconds after which a temporary file in the output folder counts as abandoned, not as one of another run."""
 
 
 @dataclass(frozen=True)
