@@ -14,6 +14,7 @@ ORDER = (
     ("viewer",),
     ("ray", "datasets"),
     ("pillow", "folders"),
+    ("uses",),
     ("codec",),
     ("rate_control", "training"),
     ("coding",),

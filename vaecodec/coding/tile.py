@@ -49,15 +49,20 @@ class TileCoder:
         """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3), an eighth of the size, much quicker."""
         return self._nets.preview(v_hat)
 
+    def hyper_symbols(self, v: Float) -> NDArray[np.int32]:
+        """Normalised latents (N, M, h, w) -> their hyper symbols (N, Z, p, q), p and q a quarter of h and w, rounded
+        up."""
+        with self._clock("hyper_analysis"):
+            z = self._nets.hyper_analysis(_pad_to(v, HYPER_STRIDE), self.rate) * self.prior.hyper_symbol_gain
+            return np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
+
     def encode(self, v: Float, refine: Refine | None = None) -> tuple[list[Streams], Integers]:
         """Normalised latents (N, M, h, w), h and w even -> streams of each image, and the quantised latents in
         1/SYMBOL_UNIT symbol. `refine` may exchange the latents once the hyper latents are chosen."""
         if not np.isfinite(v).all():
             raise ModelError(f"model {self.model.name} makes of this image what is no number")
         prior, clock, latent_tables = self.prior, self._clock, self.model.latent_tables
-        with clock("hyper_analysis"):
-            z = self._nets.hyper_analysis(_pad_to(v, HYPER_STRIDE), self.rate) * prior.hyper_symbol_gain
-            z = np.clip(np.rint(z), -HYPER_LIMIT, HYPER_LIMIT).astype(np.int32)
+        z = self.hyper_symbols(v)
         if refine:
             with clock("refinement"):
                 v = refine(v, z)

@@ -13,3 +13,7 @@ MIN_LOG2, MAX_LOG2 = 7, 11
 """Tiles are squares of 2^7 to 2^11 pixels a side."""
 TILE_LOG2 = 10
 """What the encoder chooses."""
+MAX_TEMPERATURE = 2.0
+"""Of samples; at 1 symbols are drawn as often as they are coded."""
+SAMPLE_QUALITY = 50
+"""The rate whose prior is drawn from where none is asked for."""
