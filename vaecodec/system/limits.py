@@ -15,5 +15,5 @@ TILE_LOG2 = 10
 """What the encoder chooses."""
 MAX_TEMPERATURE = 2.0
 """Of samples; at 1 symbols are drawn as often as they are coded."""
-SAMPLE_QUALITY = 50
+SAMPLE_QUALITY = 20
 """The rate whose prior is drawn from where none is asked for."""

@@ -72,7 +72,8 @@ def sample_picture(
     width, height = size if like is None else (like.width, like.height)
     check_pixels(width, height, session.settings.max_pixels)
     _check(seed, temperature)
-    session.model.require_encoder()
+    if like is not None:
+        session.model.require_encoder()
     grid = TileGrid(width, height, choose_tile(width, height))
     coder = session.coder(session.model, quality_units(quality), len(grid), session.workers)
 
