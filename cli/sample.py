@@ -76,8 +76,8 @@ def sample(
     output).
 
     The prior of a codec is a density of pictures, and this is what it looks like: texture, strokes and clouds of
-    colour. It yields no scenes and no objects: it sees some 64 pixels far and was trained to code. With --like the
-    outlines of an image show faintly, since its hyper latents say where there is detail. See docs/vae.md.
+    colour. It yields no scenes and no objects: it sees some 64 pixels far and was trained to code. With --like detail
+    lies where that image has it, since its hyper latents say so; nothing else of it is left. See docs/vae.md.
     """
     if like is not None and size is not None:
         raise click.UsageError("--size and --like do not go together: the size is that of the image.")

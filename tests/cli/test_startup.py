@@ -19,7 +19,7 @@ from vaecodec.system.limits import METADATA
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
-COMMANDS = ("encode", "decode", "info", "compare", "models", "benchmark", "train")
+COMMANDS = ("encode", "decode", "info", "compare", "models", "benchmark", "sample", "train", "train-report")
 
 
 def loaded(*arguments: object, code: int = 0, **variables: str) -> set[str]:

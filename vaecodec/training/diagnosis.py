@@ -140,7 +140,7 @@ def _collapse(name: str, bits: NDArray[np.float64]) -> list[Finding]:
     dead = np.flatnonzero(sums < COLLAPSED)
     if len(dead):
         where = "at all rates" if len(dead) == len(sums) else f"at {len(dead)} of {len(sums)} rates"
-        advice = "let the price of the bits of z rise more slowly" if name == "z" else "look at the lowest lambda"
+        advice = "raise their price more slowly (hyper_warmup)" if name == "z" else "look at the lowest lambda"
         text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {advice}."
         return [Finding(f"{name} collapsed", text, True)]
     if silent:
@@ -171,14 +171,14 @@ def _by_heart(records: list[Record], why: str | None) -> list[Finding]:
 def _why(path: Path) -> str | None:
     """Why the run stopped, or None where its folder does not say."""
     try:
-        why = json.loads(_text(path))["why"]
+        why = str(json.loads(_text(path))["why"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VaecodecError(f"{path} is not what a run writes") from error
     if why not in STOPPED:
         raise VaecodecError(f"{path} is not what a run writes, or of a later version")
-    return str(why)
+    return why
 
 
 def _records(path: Path) -> list[Record]:
@@ -213,7 +213,10 @@ def _text(path: Path) -> str:
         raise VaecodecError(f"cannot read {path}: {reason(error)}") from error
     if len(data) > LARGEST:
         raise VaecodecError(f"{path} is larger than what any run writes")
-    return data.decode("utf-8")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise VaecodecError(f"{path} is not what a run writes") from error
 
 
 def _record(values: dict[str, Any]) -> Record:

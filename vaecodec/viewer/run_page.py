@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from string import Template
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vaecodec.system.output import write_whole
 from vaecodec.training.diagnosis import BUSY, LIVE, TOP, Diagnosis, Finding, diagnose, live, percent, top_share
 from vaecodec.viewer.pages import STYLE, escaped, resource, table
@@ -36,11 +39,13 @@ def run_page(diagnosis: Diagnosis) -> str:
     parts = {
         "title": f"Training run {escaped(diagnosis.name)}",
         "subtitle": f"{last.step} steps in {last.minutes:.1f} minutes, {looks}, {last.held_out} pictures held out.",
-        "line": escaped(diagnosis.line),
+        "line": escaped(diagnosis.line.replace("+-", "\u00b1")),
         "style": STYLE,
         "findings": "".join(map(_finding, sorted(diagnosis.findings, key=lambda found: not found.grave))),
         "plots": figures,
-        "tables": _rates(diagnosis) + _channels(diagnosis),
+        "tables": _rates(diagnosis)
+        + _channels("y", last.y_bits, last.points["active_channels"])
+        + _channels("z", last.z_bits, last.points["active_hyper"]),
         "live": f"{LIVE:g}",
     }
     return Template(resource("run.html")).substitute(parts)
@@ -67,17 +72,15 @@ def _rates(diagnosis: Diagnosis) -> str:
 
 
 def _ratio(value: float, error: float) -> str:
-    sure = f"+-{percent(2 * error):.1f}" if math.isfinite(error) else "?"
+    sure = f"&plusmn;{percent(2 * error):.1f}" if math.isfinite(error) else "?"
     return f'{percent(value):+.1f} %<span class="interval">{sure}</span>'
 
 
-def _channels(diagnosis: Diagnosis) -> str:
-    last = diagnosis.last
-    columns, head = [], ["rate"]
-    for name, bits, used in (("y", last.y_bits, "active_channels"), ("z", last.z_bits, "active_hyper")):
-        counts = [last.points[used].astype(int), live(bits), live(bits, BUSY)]
-        columns += [[f"{n}/{bits.shape[1]}" for n in found] for found in counts]
-        columns += [[f"{100 * share:.0f} %" for share in top_share(bits)], [f"{total:.1f}" for total in bits.sum(1)]]
-        head += [f"{name}: not all zero", f"> {LIVE:g} bit", f"> {BUSY:g} bit", f"in the top {TOP}", "bits a position"]
+def _channels(name: str, bits: NDArray[np.float64], used: NDArray[np.float64]) -> str:
+    """bits (A, C); used (A,): in how many channels any symbol was not zero."""
+    counts = [used.astype(int), live(bits), live(bits, BUSY)]
+    columns = [[f"{n}/{bits.shape[1]}" for n in found] for found in counts]
+    columns += [[f"{100 * share:.0f} %" for share in top_share(bits)], [f"{total:.1f}" for total in bits.sum(1)]]
     rows = [(False, [str(anchor), *cells]) for anchor, cells in enumerate(zip(*columns, strict=True), 1)]
-    return table("Channels by what a latent of theirs carries on held-out pictures", head, rows)
+    head = ["rate", "not all zero", f"> {LIVE:g} bit", f"> {BUSY:g} bit", f"share of the top {TOP}", "bits a position"]
+    return table(f"Channels of {name} by what a latent of theirs carries on held-out pictures", head, rows)

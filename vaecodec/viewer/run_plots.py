@@ -79,7 +79,7 @@ def _gaps(axes: Axes, diagnosis: Diagnosis) -> None:
         middle = 100 * (np.exp2(value) - 1)
         reach = np.where(np.isfinite(error), 100 * (np.exp2(2 * np.where(np.isfinite(error), error, 0)) - 1), 0)
         axes.errorbar(np.arange(len(value)) + 1 + shift, middle, reach, fmt="o", capsize=3, label=name)
-    axes.set(xlabel="rate", ylabel="gap, %")
+    axes.set(xlabel="rate", ylabel="gap, %", xticks=range(1, len(diagnosis.last.y_bits) + 1))
     if gap:
         axes.legend()
 
