@@ -84,7 +84,7 @@ class Prior:
     def _levels(bias: Integers) -> Float:
         return bias.astype(np.float32) / BIAS_UNIT
 
-    def hyper_tables_index(self, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    def hyper_tables_index(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
         """Table of each hyper latent, broadcast to its shape (Z, p, q)."""
         channels = np.arange(shape[0]) + self.rate.nearest * shape[0]
         return np.broadcast_to(channels[:, None, None], shape)

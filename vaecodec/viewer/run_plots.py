@@ -72,16 +72,20 @@ def _curves(axes: Axes, diagnosis: Diagnosis) -> None:
 def _gaps(axes: Axes, diagnosis: Diagnosis) -> None:
     gap = diagnosis.last.gap
     axes.axhline(0, color="gray", linewidth=0.8)
+    axes.set(xlabel="rate", ylabel="gap, %", xticks=range(1, len(diagnosis.last.y_bits) + 1))
     if gap is None:
         axes.text(0.5, 0.5, "unknown", transform=axes.transAxes, ha="center")
-    for shift, name in ((-0.08, "rate"), (0.08, "distortion")) if gap else ():
+        return
+    for shift, name in ((-0.08, "rate"), (0.08, "distortion")):
         value, error = gap[name].T
-        middle = 100 * (np.exp2(value) - 1)
-        reach = np.where(np.isfinite(error), 100 * (np.exp2(2 * np.where(np.isfinite(error), error, 0)) - 1), 0)
-        axes.errorbar(np.arange(len(value)) + 1 + shift, middle, reach, fmt="o", capsize=3, label=name)
-    axes.set(xlabel="rate", ylabel="gap, %", xticks=range(1, len(diagnosis.last.y_bits) + 1))
-    if gap:
-        axes.legend()
+        reach = np.where(np.isfinite(error), 2 * error, 0)
+        places = np.arange(len(value)) + 1 + shift
+        axes.errorbar(places, _percent(value), _percent(reach), fmt="o", capsize=3, label=name)
+    axes.legend()
+
+
+def _percent(log2: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 100 * (np.exp2(log2) - 1)
 
 
 def _live(axes: Axes, diagnosis: Diagnosis) -> None:
