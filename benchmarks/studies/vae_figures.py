@@ -130,7 +130,7 @@ def channels(session: Session) -> Image.Image:
     figure.savefig(buffer, format="png")
     pyplot.close(figure)
     print("channels that carry > 0.01 bit, by quality:", *lines, sep="\n  ")
-    return Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
+    return Image.open(buffer).convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
 
 
 def samples(session: Session) -> Image.Image:
@@ -138,7 +138,7 @@ def samples(session: Session) -> Image.Image:
     size = SIDE, SIDE
     cells = [(np.asarray(sample(size, 1, 1.0, None, q, "fast")), f"q {q}, seed 1") for q in (5, 20, 60)]
     cells.append((np.asarray(sample(size, 1, 0.7, None, 60, "fast")), "q 60, temperature 0.7"))
-    cells.append((np.asarray(sample(size, 1, 1.0, like(), 60, "fast")), "q 60, like discs in noise"))
+    cells.append((np.asarray(sample(size, 1, 1.0, like(), 60, "fast")), "q 60, like half gray, half hills"))
     return sheet([cells])
 
 
