@@ -28,7 +28,9 @@ COMMANDS = {
     "find": "Find a picture, or what it was cut out of, among .vaec files.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
+    "sample": "Draw an image out of a model, of what its prior knows of pictures.",
     "train": "Train a model on a folder of pictures.",
+    "train-report": "Show on one page how a training run went.",
 }
 
 
@@ -41,7 +43,8 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return getattr(importlib.import_module(f"vaecodec.cli.{name}"), name)
+        word = name.replace("-", "_")
+        return getattr(importlib.import_module(f"vaecodec.cli.{word}"), word)
 
     def resolve_command(
         self, context: click.Context, args: list[str]

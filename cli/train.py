@@ -22,6 +22,7 @@ from vaecodec.training.options import OPTIMIZERS, TrainOptions
 @click.argument("data", metavar="DATA", type=click.Path(exists=True, path_type=Path))
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), required=True, help="Wall-clock time to train.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Model file to write.  [default: RUN/model]")
+@click.option("--steps", type=click.IntRange(1), help="End after so many steps in all, if the time is not over before.")
 @click.option("--run", type=click.Path(path_type=Path), default="runs/train", show_default=True, help="Run folder.")
 @click.option("--config", type=click.Choice(list(CONFIGS)), help="Model size.  [default: fast, or that of --init]")
 @click.option(
@@ -65,6 +66,7 @@ def train(
     data: Path,
     minutes: float,
     output: Path | None,
+    steps: int | None,
     run: Path,
     config: str | None,
     init: str | None,
@@ -83,18 +85,21 @@ def train(
     """Train on the pictures in DATA (a folder, also with tar shards, or one tar) and write a model file.
 
     The run folder keeps the state: the same command resumes, until MINUTES in total are over. It also gets train.csv,
-    validation.jsonl, curve.png and, after every validation, the current model. For a run of several days, keep the
-    learning rate (--decay 0.2); the file RUN/minutes may be changed during the run.
+    validation.jsonl, curve.png, the current model after every validation, and at the end report.html: a page that warns
+    of collapsed latents and memorised pictures (see train-report). For a run of several days, keep the learning rate
+    (--decay 0.2); the file RUN/minutes may be changed during the run.
 
     Several processes or GPUs: torchrun --standalone --nproc-per-node N -m vaecodec -- train ...
     """
     warnings.filterwarnings("ignore", category=FutureWarning)  # between libraries, not for users
     try:
         from vaecodec.training.run import train as run_training
+        from vaecodec.viewer.run_page import write_report
     except ImportError as error:
         raise VaecodecError(f"training needs more packages ({error.name}): pip install 'vaecodec[train]'") from error
     options = TrainOptions(
         minutes=minutes,
+        steps=steps,
         metric=metric,
         learning_rate=lr,
         optimizer=optimizer,
@@ -114,6 +119,11 @@ def train(
     for point in trained.validation.points:
         rate = point.z_bpp + point.y_bpp
         note(f"  {rate:.4f} bpp  {point.psnr:.2f} dB  {point.active_channels} channels")
+    diagnosis, page = write_report(run)
+    for found in diagnosis.findings:
+        if found.grave:
+            note(f"warning: {found.name}: {found.text}")
+    note(f"{diagnosis.line}; {page}")
 
 
 @contextmanager

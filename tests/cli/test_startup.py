@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
 COMMANDS = (
-    "encode", "decode", "view", "denoise", "info", "compare", "features", "find", "models", "benchmark", "train",
+    "encode", "decode", "view", "denoise", "info", "compare", "features", "find", "models", "benchmark", "sample",
+    "train", "train-report",
 )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from make_golden import TINY as TINY_MODEL
+
 from vaecodec.model.config import ModelConfig
 from vaecodec.training.options import TrainOptions
 
@@ -13,4 +15,6 @@ TINY = ModelConfig(
 
 
 def tiny_options(minutes: float = 0.05) -> TrainOptions:
-    return TrainOptions(minutes=minutes, crop=64, final_crop=128, batch=8, warmup_steps=20, bf16=False)
+    return TrainOptions(
+        minutes=minutes, crop=64, final_crop=128, batch=8, warmup_steps=20, bf16=False, reference=str(TINY_MODEL)
+    )

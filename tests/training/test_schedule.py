@@ -16,6 +16,7 @@ from tiny import TINY, tiny_options  # noqa: E402
 from vaecodec.training import precision  # noqa: E402
 from vaecodec.training.checkpoint import load_state  # noqa: E402
 from vaecodec.training.data.pictures import PictureStore  # noqa: E402
+from vaecodec.training.folder import read_budget  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402
 from vaecodec.training.precision import bfloat16_pays  # noqa: E402
@@ -83,7 +84,7 @@ def test_the_budget_can_be_changed_while_a_run_goes_on(store: PictureStore, tmp_
     """An hour that becomes some seconds; rubbish in the file changes nothing."""
     trainer = Trainer(TINY, tiny_options(60), store, tmp_path)
     trainer.start()
-    assert trainer._budget() == 3600
+    assert read_budget(tmp_path, 60) == 3600
 
     def shorten(share: float, text: str) -> None:
         (tmp_path / "minutes").write_text("rubbish" if trainer.step == 1 else "0.01\n")

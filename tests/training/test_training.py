@@ -28,6 +28,7 @@ from vaecodec.training.data.pictures import PictureStore, is_validation  # noqa:
 from vaecodec.training.data.synthetic import altered_crop, synthetic_crop  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import export_model, warm_start  # noqa: E402
+from vaecodec.training.folder import forget_lost_steps  # noqa: E402
 from vaecodec.training.guard import Guard  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.mixtures import count_symbols, fit_mixtures  # noqa: E402
@@ -85,17 +86,14 @@ def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
         assert torch.equal(a, b), name
 
 
-def test_a_killed_run_forgets_the_steps_it_lost(store: PictureStore, tmp_path: Path) -> None:
-    trainer = Trainer(TINY, tiny_options(), store, tmp_path)
-    trainer.start()
+def test_a_killed_run_forgets_the_steps_it_lost(tmp_path: Path) -> None:
     log = tmp_path / "train.csv"
-    trainer._forget_lost_steps()
+    forget_lost_steps(tmp_path, 25)
     assert not log.exists()
     log.write_text("")
-    trainer._forget_lost_steps()
+    forget_lost_steps(tmp_path, 25)
     log.write_text("step,seconds\n1,0.1\n20,2.0\n40,4.0\n2")
-    trainer.step = 25
-    trainer._forget_lost_steps()
+    forget_lost_steps(tmp_path, 25)
     assert log.read_text() == "step,seconds\n1,0.1\n20,2.0\n"
 
 

@@ -15,3 +15,7 @@ TILE_LOG2 = 10
 """Default tile size of the encoder."""
 MAX_SIGMA, MAX_SHIFTS = 100, 4
 """Of denoising: deviation of the noise in levels of 0..255, and copies whose results are averaged."""
+MAX_TEMPERATURE = 2.0
+"""Of samples; at 1 symbols are drawn as often as they are coded."""
+SAMPLE_QUALITY = 20
+"""Default rate of the prior that samples are drawn from."""

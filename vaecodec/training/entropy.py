@@ -29,11 +29,14 @@ class EntropyModels(nn.Module):
 
     def forward(self, prediction: Prediction) -> tuple[Tensor, Tensor]:
         """Bits of z and of y for each sample: two tensors (B,)."""
+        return self.hyper_bits(prediction).sum(1), self.latent_bits(prediction).sum(1)
+
+    def hyper_bits(self, prediction: Prediction) -> Tensor:
+        """Bits of z for each sample and channel: (B, Z)."""
         z = prediction.hyper_latents
         b, _, h, w = z.shape
-        _, z_likelihood = self.bottleneck(z.reshape(b // self.anchors, -1, h, w), training=self.training)
-        z_bits = -z_likelihood.log2().reshape(b, -1).sum(1)
-        return z_bits, self.latent_bits(prediction).sum(1)
+        _, likelihood = self.bottleneck(z.reshape(b // self.anchors, -1, h, w), training=self.training)
+        return -likelihood.log2().reshape(b, self.hyper_latents, -1).sum(2)
 
     def latent_bits(self, prediction: Prediction) -> Tensor:
         """Bits of y for each sample and channel: (B, M)."""

@@ -4,6 +4,7 @@ process or several."""
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -18,13 +19,15 @@ from torch.optim.swa_utils import AveragedModel
 from vaecodec.bitstream.spec import PATCH
 from vaecodec.model.config import ModelConfig
 from vaecodec.nets.torch.vae import VAE
-from vaecodec.system.output import write_whole
 from vaecodec.training.checkpoint import load_state, save_state
 from vaecodec.training.data.crops import CropSampler
 from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.distributed import World
 from vaecodec.training.entropy import EntropyModels
+from vaecodec.training.folder import CLOCK, GUARD, STEPS, forget_lost_steps, read_budget, stop_noted, write_budget
+from vaecodec.training.gap import Costs
 from vaecodec.training.guard import Guard
+from vaecodec.training.hardness import split_hardness
 from vaecodec.training.loss import Loss, rate_distortion
 from vaecodec.training.options import TrainOptions
 from vaecodec.training.plot import plot_run
@@ -56,7 +59,7 @@ class Objective(nn.Module):
 
 
 class Trainer:
-    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, curve.png, minutes."""
+    """A run in a folder: state.safetensors (to resume), train.csv, validation.jsonl, curve.png, minutes, stop.json."""
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class Trainer:
         self.step, self.elapsed = 0, 0.0
         self.work = Work(processor())
         self.averaged = False
+        self.stopped: str | None = None
+        """Why the run stopped, see folder.py."""
         quicker = options.bf16 if options.bf16 is not None else bfloat16_pays(self.world.device)
         self.bf16 = bool(self.world.agree(quicker))
         self.optimizer = self._optimizer()
@@ -170,24 +175,24 @@ class Trainer:
         """
         options = self.options
         if self.world.main:
-            write_whole(self.run / "minutes", f"{options.minutes:g}\n".encode(), overwrite=True)
+            write_budget(self.run, options.minutes)
         budget = options.minutes * 60
         started = self._clock() - self.elapsed
         saved = looked = self.elapsed
         self.objective = self.world.parallel(self.modules)
         guard = Guard(self.run, options.patience)
         if self.world.main:
-            self._forget_lost_steps()
-        with open(self.run / "train.csv", "a", newline="") as file:
+            forget_lost_steps(self.run, self.step)
+        noted = stop_noted(self.run if self.world.main else None, lambda: (self.step, self.elapsed))
+        with noted as note, open(self.run / "train.csv", "a", newline="") as file:
             log = csv.writer(file, lineterminator="\n")
             if file.tell() == 0 and self.world.main:
                 log.writerow(["step", "seconds", "learning_rate", "loss", "z_bpp", "y_bpp", "distortion", "gradient"])
-            while self.elapsed < budget and not guard.stop:
-                share = self.elapsed / budget
+            while (share := self._share(budget)) < 1 and not guard.stop:
                 loss, gradient = self._step(share)
                 self.elapsed = self.world.agree(self._clock() - started)
                 if self.step % 20 == 0:
-                    budget = self.world.agree(self._budget())
+                    budget = self.world.agree(read_budget(self.run, options.minutes))
                 if (self.step % 20 == 0 or self.step == 1) and self.world.main:
                     row = self._figures(loss, gradient)
                     log.writerow(row)
@@ -202,6 +207,8 @@ class Trainer:
                 if validate:
                     looked = self.elapsed
                     self._validate(guard, validated)
+            self.stopped = GUARD if guard.stop else CLOCK if self.elapsed >= budget else STEPS
+            note(self.stopped)
         self.objective = self.modules
         self.save()
         validation = self._validate(guard, validated)
@@ -214,21 +221,10 @@ class Trainer:
         self.best_path.unlink(missing_ok=True)
         return validation
 
-    def _budget(self) -> float:
-        """Total seconds that the run may take, from its file."""
-        try:
-            return 60 * float((self.run / "minutes").read_text())
-        except (OSError, ValueError):  # being written just now, or invalid
-            return 60 * self.options.minutes
-
-    def _forget_lost_steps(self) -> None:
-        """Drop log lines after the last saved state of a killed run: those steps are repeated."""
-        log = self.run / "train.csv"
-        if log.exists():
-            header, *lines = log.read_text().splitlines() or [""]
-            whole = (line for line in lines if line.count(",") == header.count(","))
-            kept = [header, *(line for line in whole if int(line.split(",")[0]) <= self.step)]
-            write_whole(log, "".join(f"{line}\n" for line in kept if line).encode(), overwrite=True)
+    def _share(self, budget: float) -> float:
+        """How much of the run is done, by its seconds or by its steps, whichever are used up first."""
+        steps = self.options.steps
+        return max(self.elapsed / budget, self.step / steps if steps else 0.0)
 
     def _step(self, share: float) -> tuple[Loss, Tensor]:
         """One step at the fraction `share` of the run."""
@@ -270,9 +266,17 @@ class Trainer:
     def _average(self) -> Objective:
         return cast(Objective, self.average.module)
 
-    def _measure(self, modules: Objective) -> Validation:
+    @functools.cached_property
+    def _hardness(self) -> tuple[Costs, Costs] | None:
+        """Of the pictures that validations look at."""
         options = self.options
-        return validate(modules.vae, modules.entropy, self.store, autocast=self.bf16, metric=options.metric)
+        if options.reference is None:
+            return None
+        return split_hardness(options.reference, self.store, self.config.lambdas, options.metric, self.device)
+
+    def _measure(self, modules: Objective) -> Validation:
+        metric, hard = self.options.metric, self._hardness
+        return validate(modules.vae, modules.entropy, self.store, autocast=self.bf16, metric=metric, hard=hard)
 
     def _validate(self, guard: Guard, validated: Callable[[Objective, Validation], None]) -> Validation:
         """Validate the last and the averaged weights, log the better, plot them, keep them if they are the best so far;

@@ -40,6 +40,11 @@ class TrainOptions:
     clip_norm: float = 2.0
     save_minutes: float = 5.0
     validate_minutes: float = 15.0
+    steps: int | None = None
+    """Of the whole run; the run ends, and the learning rate has fallen, when these or the minutes are over."""
+    reference: str | None = "fast"
+    """The model, by name or path, that tells how hard pictures are: without it training and held-out pictures cannot be
+    compared (gap.py)."""
     patience: int = 4
     """Early stopping: a run ends after this many validations in a row that are worse than an earlier one, although the
     cost on training pictures still falls."""

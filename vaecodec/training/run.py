@@ -33,6 +33,8 @@ class Trained:
     steps: int
     seconds: float
     validation: Validation
+    stopped: str | None
+    """Why it stopped, see folder.py."""
 
 
 def train(
@@ -84,7 +86,7 @@ def train(
     validation = trainer.train(report, validated=write)
     main = world.main
     world.leave()
-    return Trained(output, trainer.step, trainer.elapsed, validation) if main else None
+    return Trained(output, trainer.step, trainer.elapsed, validation, trainer.stopped) if main else None
 
 
 def _shape(config: str | None, model: ModelFile | None, metric: str) -> ModelConfig:

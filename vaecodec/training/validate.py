@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vaecodec.model.config import ModelConfig
 from vaecodec.nets.torch.distortion import distortion
@@ -14,38 +15,61 @@ from vaecodec.nets.torch.vae import VAE
 from vaecodec.training.data.crops import centre_crops
 from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.entropy import EntropyModels
+from vaecodec.training.gap import Costs, Gap, measure_gap
+
+CROPS, SIZE = 32, 256
+"""How many pictures of each split are looked at, and the side of their centre crops in pixels."""
+FLOOR = 1e-3
+"""Squared error below which a picture counts as perfect: of flat ones the logarithm would be anything."""
 
 
 @dataclass
 class RatePoint:
-    """Means over the crops at one anchor: bits per pixel of z and y, PSNR in dB, distortion (geometric mean), latent
-    channels in use."""
+    """Means over the crops at one anchor: bits per pixel of z and y, PSNR in dB, distortion (geometric mean), channels
+    of y and of z with any nonzero symbol."""
 
     z_bpp: float
     y_bpp: float
     psnr: float
     distortion: float
     active_channels: int
+    active_hyper: int
 
 
 @dataclass
 class Validation:
     """The result of one validation.
 
-    points: a RatePoint for each anchor, on the validation split; channel_bpp (A, M): bits per pixel of each latent
-    channel; cost, train_cost: mean log2 of bpp + lambda * distortion over the anchors, on the validation split and on
-    as many training pictures (both cropped alike). The model overfits when only the latter still falls.
+    points, train_points: a RatePoint for each anchor, on the validation split and on as many training pictures (both
+    cropped alike); cost, train_cost: mean log2 of bpp + lambda * distortion of these points over the anchors. The model
+    overfits when only the latter still falls. channel_bpp (A, M): bits per pixel of each latent channel; y_bits (A, M),
+    z_bits (A, Z): bits per latent of each channel, 0 if all its symbols were zero: such a channel carries nothing,
+    whatever an immature density charges for it. held_out: number of pictures that are not trained on; gap: None without
+    them, or without a reference.
     """
 
     points: list[RatePoint]
-    channel_bpp: np.ndarray
+    train_points: list[RatePoint]
+    channel_bpp: NDArray[np.float32]
+    y_bits: NDArray[np.float32]
+    z_bits: NDArray[np.float32]
     cost: float
     train_cost: float
+    held_out: int
+    gap: Gap | None
 
     def record(self) -> dict:
         """The log entry."""
-        points = [asdict(point) for point in self.points]
-        return {"cost": round(self.cost, 5), "train_cost": round(self.train_cost, 5), "points": points}
+        return {
+            "cost": round(self.cost, 5),
+            "train_cost": round(self.train_cost, 5),
+            "held_out": self.held_out,
+            "gap": self.gap and self.gap.record(),
+            "points": [asdict(point) for point in self.points],
+            "train_points": [asdict(point) for point in self.train_points],
+            "y_bits": [[round(float(bits), 4) for bits in row] for row in self.y_bits],
+            "z_bits": [[round(float(bits), 4) for bits in row] for row in self.z_bits],
+        }
 
 
 def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -54,54 +78,103 @@ def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def looked_at(store: PictureStore, crops: int = CROPS, size: int = SIZE) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Crops of the validation split and of the training pictures. Without a validation split (very few pictures)
+    training pictures stand in for it."""
+    held_out = centre_crops(store.validation or store.train, store, crops, size)
+    return held_out, centre_crops(store.train, store, crops, size)
+
+
 def validate(
     vae: VAE,
     entropy: EntropyModels,
     store: PictureStore,
-    crops: int = 32,
-    size: int = 256,
+    crops: int = CROPS,
+    size: int = SIZE,
     autocast: bool = False,
     metric: str = "mse",
+    hard: tuple[Costs, Costs] | None = None,
 ) -> Validation:
     """Validate with rounded symbols and with pixels clipped and rounded as in a decoded file. Without a validation
-    split (very few pictures) training pictures replace it."""
-    held_out = centre_crops(store.validation or store.train, store, crops, size)
-    points, channel_bpp = _curve(vae, entropy, held_out, autocast, metric)
-    train_points, _ = _curve(vae, entropy, centre_crops(store.train, store, crops, size), autocast, metric)
-    return Validation(points, channel_bpp, _cost(points, vae.config), _cost(train_points, vae.config))
+    split (very few pictures) training pictures replace it. hard: difficulty of the pictures (hardness.py); without it
+    there is no gap."""
+    held_out, training = looked_at(store, crops, size)
+    seen, trained = (_look(vae, entropy, pictures, autocast, metric) for pictures in (held_out, training))
+    lambdas = vae.config.lambdas
+    gap = measure_gap(seen.costs, trained.costs, *hard, lambdas) if hard and store.validation else None
+    return Validation(
+        seen.points,
+        trained.points,
+        seen.channel_bpp,
+        seen.y_bits,
+        seen.z_bits,
+        _cost(seen.points, vae.config),
+        _cost(trained.points, vae.config),
+        len(held_out) if store.validation else 0,
+        gap,
+    )
 
 
 def _cost(points: list[RatePoint], config: ModelConfig) -> float:
     pairs = zip(points, config.lambdas, strict=True)
-    return float(np.mean([math.log2(p.z_bpp + p.y_bpp + w * p.distortion) for p, w in pairs]))
+    return float(np.mean(np.log2([p.z_bpp + p.y_bpp + w * p.distortion for p, w in pairs])))
+
+
+@dataclass
+class _Seen:
+    """Of one split; costs: log2 of rate and distortion of each picture (2, N, A)."""
+
+    points: list[RatePoint]
+    costs: Costs
+    channel_bpp: NDArray[np.float32]
+    y_bits: NDArray[np.float32]
+    z_bits: NDArray[np.float32]
 
 
 @torch.no_grad()
-def _curve(
-    vae: VAE, entropy: EntropyModels, crops: list[np.ndarray], autocast: bool, metric: str
-) -> tuple[list[RatePoint], np.ndarray]:
+def _look(vae: VAE, entropy: EntropyModels, crops: Sequence[np.ndarray], autocast: bool, metric: str) -> _Seen:
     vae.eval()
     entropy.eval()
-    device = next(vae.parameters()).device
-    anchors, latents = vae.config.anchors, vae.config.latents
-    t = torch.arange(anchors, dtype=torch.float32, device=device)
-    rows, used = [], torch.zeros(anchors, latents, dtype=torch.bool, device=device)
-    channel_bpp = torch.zeros(anchors, latents, device=device)
+    device, config = next(vae.parameters()).device, vae.config
+    t = torch.arange(config.anchors, dtype=torch.float32, device=device)
+    rows: list[torch.Tensor] = []
+    y, z = _Channels(config.anchors, config.latents, device), _Channels(config.anchors, config.hyper_latents, device)
     for crop in crops:
-        x = to_batch(np.repeat(crop[None], anchors, 0), device)
+        x = to_batch(np.repeat(crop[None], config.anchors, 0), device)
         prediction = vae(x, t, autocast)
-        z_bits, y_bits = entropy(prediction)
+        z_bits, y_bits = entropy.hyper_bits(prediction), entropy.latent_bits(prediction)
         pixels = x.shape[2] * x.shape[3]
         decoded = ((prediction.x_hat + 0.5).clamp(0, 1) * 255).round() / 255 - 0.5
-        psnr = 10 * torch.log10(255**2 / distortion("mse", x, decoded).clamp(min=1e-3))
-        error = distortion(metric, x, decoded).clamp(min=1e-3).log()
-        rows.append(torch.stack([z_bits / pixels, y_bits / pixels, psnr, error], 1))
-        used |= (prediction.symbols != 0).flatten(2).any(2)
-        channel_bpp += entropy.latent_bits(prediction) / (len(crops) * pixels)
-    means = torch.stack(rows).mean(0)
-    means[:, 3] = means[:, 3].exp()
+        psnr = 10 * torch.log10(255**2 / distortion("mse", x, decoded).clamp(min=FLOOR))
+        error = distortion(metric, x, decoded).clamp(min=FLOOR).log2()
+        rows.append(torch.stack([z_bits.sum(1) / pixels, y_bits.sum(1) / pixels, psnr, error], 1))
+        y.see(y_bits, prediction.symbols)
+        z.see(z_bits, torch.round(prediction.hyper_latents))
     vae.train()
     entropy.train()
-    counts = used.sum(1).tolist()
-    points = [RatePoint(z, y, psnr, error, n) for (z, y, psnr, error), n in zip(means.tolist(), counts, strict=True)]
-    return points, channel_bpp.cpu().numpy()
+    of_pictures = torch.stack(rows).double().cpu().numpy()
+    means = of_pictures.mean(0)
+    means[:, 3] = np.exp2(means[:, 3])
+    used = zip(y.used.sum(1).tolist(), z.used.sum(1).tolist(), strict=True)
+    points = [RatePoint(z_, y_, db, e, *n) for (z_, y_, db, e), n in zip(means.tolist(), used, strict=True)]
+    costs = np.stack([np.log2(of_pictures[..., 0] + of_pictures[..., 1]), of_pictures[..., 3]])
+    channel_bpp = (y.bits / (len(crops) * pixels)).cpu().numpy()
+    return _Seen(points, costs, channel_bpp, y.bits_a_latent(), z.bits_a_latent())
+
+
+class _Channels:
+    """What channels carry at each anchor."""
+
+    def __init__(self, anchors: int, channels: int, device: torch.device) -> None:
+        self.bits = torch.zeros(anchors, channels, device=device)
+        self.used = torch.zeros(anchors, channels, dtype=torch.bool, device=device)
+        self._latents = 0
+
+    def see(self, bits: torch.Tensor, symbols: torch.Tensor) -> None:
+        """bits (A, C) of symbols (A, C, h, w)."""
+        self.bits += bits
+        self.used |= (symbols != 0).flatten(2).any(2)
+        self._latents += symbols.shape[2] * symbols.shape[3]
+
+    def bits_a_latent(self) -> NDArray[np.float32]:
+        return (self.bits * self.used / self._latents).cpu().numpy()
