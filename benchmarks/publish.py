@@ -23,10 +23,12 @@ from vaecodec.benchmarks.result_tables import (
     RESULTS,
     find_recall,
     load,
+    results_denoise,
     results_devices,
     results_effort,
     results_integrations,
     results_large,
+    results_salvage,
     results_targets,
     results_tiling,
     results_torture,
@@ -175,7 +177,7 @@ SECTIONS = {
     },
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "effort": results_effort, "torture": results_torture,
-        "targets": results_targets,
+        "targets": results_targets, "denoise": results_denoise, "salvage": results_salvage,
         "integrations": results_integrations, "devices": results_devices,
     },
 }  # fmt: skip

@@ -64,6 +64,79 @@ def _effort(name: str, metric: str) -> str:
     )
 
 
+def results_denoise() -> str:
+    found, count = load("denoise.json"), "{crops} crops of {size}x{size}"
+    methods = {
+        "noisy": "as it is",
+        "wavelet": "wavelets",
+        "nlm": "non-local means",
+        "one_pass": "one pass",
+        "default": "as it comes",
+        "shifts_4": "4 shifts",
+        "blind": "sigma estimated",
+    }
+    rows = [
+        [f"{kind}, sigma {row['sigma']}", *(f"{row[name]:.2f}" for name in methods)]
+        for kind in ("white", "gray")
+        for row in found[kind]
+    ]
+    cameras = [
+        [
+            f"{row['camera']}, JPEG {row['jpeg']}",
+            *(f"{row[name]:.2f}" for name in ("noisy", "blind")),
+            f"{row['estimated_sigma']:.1f}",
+            f"{row['best']:.2f} ({row['best_sigma']})",
+            f"{row['wavelet_best']:.2f} ({row['wavelet_best_sigma']})",
+        ]
+        for row in found["camera"]
+    ]
+    encode = [
+        [
+            f"{row['sigma']}, quality {row['quality']:g}",
+            f"{row['bytes_noisy']:,}",
+            f"{row['bytes_denoised']:,}",
+            f"{100 * row['bytes_denoised'] / row['bytes_noisy'] - 100:+.0f} %",
+            f"{row['psnr_noisy']:.2f}",
+            f"{row['psnr_denoised']:.2f}",
+        ]
+        for row in found["encode"]
+    ]
+    heads = (
+        ["PSNR, dB", *methods.values()],
+        ["light, PSNR, dB", "as it is", "sigma estimated", "estimate", "best sigma", "wavelets, best sigma"],
+        ["sigma", "bytes", "bytes denoised", "", "PSNR to the clean picture, dB", "denoised"],
+    )
+    times = found["times_of_a_round_trip"]
+    names = {"one_pass": "one pass", "one_pass_blind": "with the estimate", "two_passes": "two passes"}
+    names |= {"shifts_4": "4 shifts", "wavelet": "wavelets", "nlm": "non-local means"}
+    clean = found["without_noise"]
+    return "\n\n".join(
+        [
+            f"White noise on {count.format(**found)}:",
+            table(heads[0], rows),
+            "Noise of a camera:",
+            table(heads[1], cameras),
+            "What `encode --denoise` saves, sigma estimated:",
+            table(heads[2], encode),
+            f"Of {clean['pictures']} crops without noise {clean['unchanged']} come back as they are, the others at "
+            f"{min(clean['changed_psnr']):.1f} dB and more. Times, in times of encoding and decoding at quality 80: "
+            + ", ".join(f"{label} {times[name]:.2f}" for name, label in names.items())
+            + ".",
+        ]
+    )
+
+
+def results_salvage() -> str:
+    found = load("salvage.json")
+    psnr, gain = found["psnr_of_lost"], found["gain_db"]
+    return (
+        f"{found['tiles']} tiles of {found['tile']} pixels in {found['pictures']} pictures, each lost once: PSNR of the "
+        f"lost pixels {psnr['gray']:.2f} dB gray, {psnr['mean_colour']:.2f} in the mean colour of the rest, "
+        f"**{psnr['smooth']:.2f} smooth**; gain over gray {gain[1]:+.1f} to {gain[3]:+.1f} dB (tenth and ninetieth "
+        f"percentile; {gain[0]:+.1f} at worst), {found['time_by_gray']:.2f} times the time of the command."
+    )
+
+
 def results_integrations() -> str:
     tests = {"Pillow:": "library/test_pillow", "folder": "cli/test_folders", "preview": "format/test_tiles"}
     rows = []

@@ -245,6 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path, help="folder of images without noise")
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--parts", help="such as gray,camera: what is measured anew  [default: all]")
     parser.add_argument("--views", type=Path, help="folder for pictures to look at")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -254,26 +255,25 @@ def main() -> None:
         left, top = (image.width - size) // 2, (image.height - size) // 2
         crops.append(np.asarray(image.crop((left, top, left + size, top + size))))
     once, usual = Denoiser(1, twice_from=np.inf), Denoiser(1)
-    result: dict[str, Any] = {"crops": len(crops), "size": arguments.size, "white": [], "gray": []}
-    for sigma in SIGMAS:
-        result["white"].append(rounded(white_noise(crops, sigma, once, usual)))
-        print(result["white"][-1], flush=True)
     gray = [np.asarray(Image.fromarray(crop).convert("L")) for crop in crops]
-    for sigma in SIGMAS:
-        result["gray"].append(rounded(white_noise(gray, sigma, once, usual)))
-        print(result["gray"][-1], flush=True)
-    for name, part in (
-        ("without_noise", lambda: without_noise(crops, usual)),
-        ("camera", lambda: camera_noise(crops, usual)),
-        ("encode", lambda: saved(crops, usual)),
-        ("times_of_a_round_trip", lambda: times(crops[0], once, usual)),
-    ):
-        result[name] = rounded(part())
+    parts: dict[str, Callable[[], Any]] = {
+        "white": lambda: [white_noise(crops, sigma, once, usual) for sigma in SIGMAS],
+        "gray": lambda: [white_noise(gray, sigma, once, usual) for sigma in SIGMAS],
+        "without_noise": lambda: without_noise(crops, usual),
+        "camera": lambda: camera_noise(crops, usual),
+        "encode": lambda: saved(crops, usual),
+        "times_of_a_round_trip": lambda: times(crops[0], once, usual),
+    }
+    path = arguments.out / "denoise.json" if arguments.out else None
+    result = json.loads(path.read_text()) if path and path.exists() else {}
+    result |= {"crops": len(crops), "size": arguments.size}
+    for name in arguments.parts.split(",") if arguments.parts else parts:
+        result[name] = rounded(parts[name]())
         print(name, result[name], flush=True)
+        if path:
+            path.write_text(json.dumps(result, indent=1) + "\n")
     if arguments.views:
         views(crops, usual, arguments.views)
-    if arguments.out:
-        (arguments.out / "denoise.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

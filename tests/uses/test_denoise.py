@@ -67,6 +67,18 @@ def test_estimate_of_the_noise(denoiser: Denoiser, clean: np.ndarray, sigma: flo
         assert 0.8 * sigma < found < 1.25 * sigma
 
 
+def test_what_tells_no_noise_does_not_count(denoiser: Denoiser, clean: np.ndarray) -> None:
+    """Frames and hidden pixels, which have none."""
+    noisy = with_noise(clean, 10)
+    framed = np.zeros((400, 300, 3), np.uint8)
+    framed[100:292, 50:242] = noisy
+    assert 8 < denoiser(to_picture(framed)).sigma < 12.5
+    alpha = np.zeros(clean.shape[:2], np.uint8)
+    alpha[:90, 70:] = 255
+    assert 8 < denoiser(to_picture(np.dstack([noisy, alpha]))).sigma < 12.5
+    assert denoiser(to_picture(np.full((64, 64, 3), 9, np.uint8))).sigma == 0
+
+
 def test_a_picture_without_noise_stays_as_it_is(denoiser: Denoiser) -> None:
     y, x = np.mgrid[0:150, 0:200]
     ramp = np.stack([x, y, 255 - x], 2).astype(np.uint8)

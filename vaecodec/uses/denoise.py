@@ -13,14 +13,14 @@ import math
 import threading
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.bitstream.grid import TileGrid, choose_tile
-from vaecodec.bitstream.spec import PAD, SYMBOL_UNIT
+from vaecodec.bitstream.spec import PAD, PATCH, SYMBOL_UNIT
 from vaecodec.coding.prior import join_slots, split_slots
 from vaecodec.coding.session import Session, Settings
 from vaecodec.coding.tile import TileCoder
@@ -44,7 +44,8 @@ QUALITY, FINE_QUALITY = 80, 100
 QUIET, FAINT = 2.0, 3.0
 """Deviations of noise, in levels: an estimate below QUIET counts as none."""
 TWICE_FROM = 15.0
-"""From this deviation on a second pass pays: the prior is run once more, on the first result."""
+"""From this deviation on a second pass pays: the prior is run once more, on the first result. Of gray pictures it is
+that of the three channels' common part, in which the same noise is sqrt(3) times as strong."""
 SECOND_SHARE = 0.8
 """What the second pass counts of the noise, best on validation pictures: of a first result, which is smoother than the
 picture, the prior says too small an s."""
@@ -58,6 +59,8 @@ QUIET_CHANNELS = 32
 FLOOR, FLOOR_CHI2 = 0.1, 0.6959
 """The tenth of the positions with least energy in them is taken for noise alone: the quantile, and where it lies for
 noise (of chi-squared with QUIET_CHANNELS degrees of freedom, over these)."""
+CLIPPED_SHARE = 1 / 8
+"""Of a position's pixels, so many may be black or white: where more are, the noise is cut off."""
 SAMPLED_TILES = 16
 """Of larger images so many tiles, spread over them, are looked at for the estimate."""
 
@@ -112,7 +115,8 @@ class Denoiser:
         rgb, gray = fill_hidden(picture.rgb, picture.alpha), picture.gray or _is_gray(picture.rgb)
         analysed: dict[int, Float] = {}
         if sigma is None:
-            sigma, analysed = self._estimate(_Canvas(rgb), gray)
+            seen = None if picture.alpha is None else _Canvas(picture.alpha[:, :, None] > 0)
+            sigma, analysed = self._estimate(_Canvas(rgb), seen, gray)
             if sigma < QUIET:
                 return Denoised(picture, sigma, False)
         if sigma < FAINT:
@@ -140,16 +144,18 @@ class Denoiser:
         """RGB (H, W, 3) of one copy; analysed: latents of tiles that are known already, which are used up."""
         quality, workers = FINE_QUALITY if sigma < FAINT else QUALITY, self._session.workers
         coder = self._coder(quality, len(canvas.grid))
+        twice = sigma * (math.sqrt(3) if gray else 1) >= self._twice_from
         noise, deviations = sigma * self._response(quality, gray), _deviations(self._session)
 
         def clean_tile(tile: int) -> Float:
             v = analysed.pop(tile) if tile in analysed else analyse_tile(coder, canvas.grid, tile, canvas.pixels)
-            return _clean(coder, v, noise, deviations, twice=sigma >= self._twice_from)
+            return _clean(coder, v, noise, deviations, twice)
 
         return synthesise(coder, 1, canvas.grid, canvas.area, clean_tile, workers, progress)[0][0]
 
-    def _estimate(self, canvas: _Canvas, gray: bool) -> tuple[float, dict[int, Float]]:
-        """The deviation of the noise in levels; and the latents of the tiles that were looked at."""
+    def _estimate(self, canvas: _Canvas, seen: _Canvas | None, gray: bool) -> tuple[float, dict[int, Float]]:
+        """The deviation of the noise in levels, 0 where nothing tells it; and the latents of the tiles that were looked
+        at. seen: of pixels (H, W, 1), whether they are no filling."""
         count = len(canvas.grid)
         tiles = np.unique(np.linspace(0, count - 1, min(count, SAMPLED_TILES)).astype(int)).tolist()
         coder, response = self._coder(QUALITY, count), self._response(QUALITY, gray)
@@ -162,8 +168,13 @@ class Denoiser:
                 strict=True,
             )
         )
-        energies = [np.square(v[0, channels] * per_level).mean(0).ravel() for v in analysed.values()]
-        return math.sqrt(float(np.quantile(np.concatenate(energies), FLOOR)) / FLOOR_CHI2), analysed
+        energies = []
+        for tile, v in analysed.items():
+            place = canvas.grid.tiles[tile].times(PATCH).interleaved
+            telling = _telling(canvas.pixels[place]) & (seen is None or _blocks(seen.pixels[place]).all((2, 4, 5)))
+            energies.append(np.square(v[0, channels] * per_level).mean(0)[telling[0]])
+        told = np.concatenate(energies)
+        return math.sqrt(float(np.quantile(told, FLOOR)) / FLOOR_CHI2) if len(told) else 0.0, analysed
 
     def _response(self, quality: int, gray: bool) -> Float:
         """The deviation in symbols (M, 1, 1) that white noise of one level has in each channel; gray: the same noise in
@@ -183,7 +194,7 @@ class _Canvas:
     """An image (H, W, 3) moved down and right, mirrored at its edges up to whole quads of latents: pixels
     (1, H', W', 3), their grid, and the rows and columns of the image in them."""
 
-    def __init__(self, rgb: NDArray[np.uint8], down: int = 0, right: int = 0) -> None:
+    def __init__(self, rgb: NDArray[Any], down: int = 0, right: int = 0) -> None:
         height, width = rgb.shape[:2]
         self.area = slice(down, down + height), slice(right, right + width)
         # The codec repeats the last pixels; of noise that makes streaks, which are no noise to the prior.
@@ -191,6 +202,21 @@ class _Canvas:
         self.pixels = np.pad(rgb, margins, "symmetric")[None]
         size = self.pixels.shape[2], self.pixels.shape[1]
         self.grid = TileGrid(*size, choose_tile(*size))
+
+
+def _blocks(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(N, H, W, C) -> (N, H/16, 16, W/16, 16, C): what each latent position covers."""
+    n, height, width, c = pixels.shape
+    return pixels.reshape(n, height // PATCH, PATCH, width // PATCH, PATCH, c)
+
+
+def _telling(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which latent positions (N, H/16, W/16) tell of noise: not those of one colour, nor those with a share of black or
+    white, which frames and clipping make."""
+    blocks = _blocks(pixels)
+    varied = (blocks.max((2, 4)) != blocks.min((2, 4))).any(-1)
+    ends = ((blocks == 0) | (blocks == 255)).all(-1)
+    return varied & (ends.mean((2, 4)) <= CLIPPED_SHARE)
 
 
 def _is_gray(rgb: NDArray[np.uint8]) -> bool:
