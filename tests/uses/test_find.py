@@ -17,7 +17,7 @@ from vaecodec.features import Index
 from vaecodec.model.file import ModelFile
 from vaecodec.uses import searching
 from vaecodec.uses.entries import Group
-from vaecodec.uses.likeness import Field, detail, gradients, templates
+from vaecodec.uses.likeness import Field, detail, gradients, templates, without_slope
 
 SIZE = 240, 320
 
@@ -167,20 +167,22 @@ def test_the_field_is_the_correlation_by_its_definition() -> None:
     places = Field(candidates).best(template)
     assert (places[0].top, places[0].left) == (4, 6)
     for candidate, place in zip(candidates[:2], places, strict=False):
-        field, size = gradients(candidate), template.shape[1:]
+        field, size, own = gradients(candidate), template.shape[1:], without_slope(template)
         scores = {}
         for top in range(field.shape[1] - size[0] + 1):
             for left in range(field.shape[2] - size[1] + 1):
-                part = field[:, top : top + size[0], left : left + size[1]]
-                scores[top, left] = (part * template).sum() / np.sqrt((part**2).sum() * (template**2).sum())
+                part = without_slope(field[:, top : top + size[0], left : left + size[1]])
+                scores[top, left] = (part * own).sum() / np.sqrt((part**2).sum() * (own**2).sum())
         assert place.score == pytest.approx(max(scores.values()), abs=1e-4)
     assert places[2] == (0, 0, 0)  # it does not fit on that
 
 
 def test_detail_counts_pixels_with_gradient() -> None:
     plane = np.zeros((2, 30, 30), np.float32)
-    plane[0, :5, :8] = 40
+    plane[0, :5, :8] = np.where(np.indices((5, 8)).sum(0) % 2, 40, -40)
     assert detail(plane) == pytest.approx(40)
+    assert detail(plane + 90) == pytest.approx(40, rel=1e-4)  # a slope is no detail
+    assert Field([np.indices((30, 40)).sum(0) * np.float32(5)]).best(np.full((2, 9, 9), 5, np.float32))[0].score == 0
     assert detail(np.zeros((2, 30, 30), np.float32)) == 0
     assert templates(np.zeros((40, 400), np.float32), 8.0) == []
 

@@ -64,16 +64,22 @@ def gradients(luma: Float) -> Float:
     return np.stack([(luma[:, 2:] - luma[:, :-2])[1:-1], (luma[2:] - luma[:-2])[:, 1:-1]])
 
 
+def without_slope(gradient: Float) -> Float:
+    """Without its mean: a sky that grows lighter is like any other such sky."""
+    return gradient - gradient.mean((1, 2), keepdims=True) if gradient.size else gradient
+
+
 def detail(gradient: Float) -> float:
-    """How many pixels' worth of gradient there is: (sum of squares)^2 / sum of fourth powers of their lengths. A sky
-    with one bird has few."""
+    """How many pixels' worth of gradient there is: (sum of squares)^2 / sum of fourth powers of their lengths, slope
+    left out. A sky with one bird has few."""
+    gradient = without_slope(gradient)
     energy = (gradient**2).sum(0, dtype=np.float64)
     return float(energy.sum() ** 2 / max((energy**2).sum(), 1e-9)) if energy.mean() > FLAT**2 else 0.0
 
 
 def fitting(query: Float, candidate: Float) -> float:
     """Correlation of the gradients of a query (H, W) that is stretched over the candidate (h, w): -1 to 1."""
-    one, other = gradients(stretched(query, candidate)), gradients(candidate)
+    one, other = (without_slope(gradients(luma)) for luma in (stretched(query, candidate), candidate))
     product = float(np.sqrt((one**2).sum() * (other**2).sum()))
     return float((one * other).sum()) / product if product > FLAT**2 * one[0].size else 0.0
 
@@ -115,10 +121,19 @@ class Field:
         return np.fft.rfft2(self._planes).astype(np.complex64)
 
     @cached_property
-    def _energy(self) -> NDArray[np.float64]:
-        """Sums of squares above and to the left of each corner of pixels (N, H + 1, W + 1)."""
-        squares = (self._planes.astype(np.float64) ** 2).sum(1).cumsum(1).cumsum(2)
-        return np.pad(squares, [(0, 0), (1, 0), (1, 0)])
+    def _sums(self) -> NDArray[np.float64]:
+        """Of the components and of their squares together, above and to the left of each corner of pixels
+        (N, 3, H + 1, W + 1)."""
+        planes = self._planes.astype(np.float64)
+        terms = np.concatenate([planes, (planes**2).sum(1, keepdims=True)], 1)
+        return np.pad(terms.cumsum(2).cumsum(3), [(0, 0), (0, 0), (1, 0), (1, 0)])
+
+    def _variations(self, height: int, width: int) -> NDArray[np.float64]:
+        """Sum of squares, slope left out, of every window of that size (N, H - height + 1, W - width + 1)."""
+        total = self._sums
+        sums = total[..., height:, width:] - total[..., :-height, width:]
+        sums = sums - (total[..., height:, :-width] - total[..., :-height, :-width])
+        return sums[:, 2] - (sums[:, 0] ** 2 + sums[:, 1] ** 2) / (height * width)
 
     def best(self, template: Float) -> list[Place]:
         """Where gradients (2, h, w) of a query fit best on each candidate; a score of 0 where they fit on none."""
@@ -127,16 +142,14 @@ class Field:
         room = self._sizes - (height, width)
         if min(height, width) < 1 or (room.min(1) < 0).all():
             return nowhere
+        template = without_slope(template)
         padded = np.zeros((2, *self.side), np.float32)
         padded[:, :height, :width] = template
         spectrum = np.fft.rfft2(padded).conj().astype(np.complex64)
         products = np.fft.irfft2((self._spectra * spectrum).sum(1), self.side)
-        total = self._energy
-        under = total[:, height:, width:] - total[:, :-height, width:] - total[:, height:, :-width]
-        under = under + total[:, :-height, :-width]
         own = float((template**2).sum())
         least = FLAT**2 * height * width
-        norm = np.sqrt(np.maximum(under, least) * max(own, least))
+        norm = np.sqrt(np.maximum(self._variations(height, width), least) * max(own, least))
         scores = products[:, : norm.shape[1], : norm.shape[2]] / norm
         rows, columns = np.ogrid[: scores.shape[1], : scores.shape[2]]
         scores[(rows > room[:, :1, None]) | (columns > room[:, 1:, None])] = 0
