@@ -30,6 +30,13 @@ def coded_names(folder: str, recursive: bool) -> list[str]:
     return names
 
 
+def in_folder(file: str, recursive: bool) -> list[str]:
+    """The .vaec files of a folder, or the file itself."""
+    if file == "-" or not is_folder(file):
+        return [file]
+    return [str(place(file, name)) for name in coded_names(file, recursive)]
+
+
 def standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise VaecodecError("standard input is closed")

@@ -26,10 +26,10 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
 
     FILE is a file, a folder of such files, a URL, or "-" for standard input.
     """
-    from vaecodec.cli.files import coded_source
+    from vaecodec.cli.files import coded_source, in_folder
     from vaecodec.inspection import inspect
 
-    sources = [source for file in files for source in _in_folder(file, recursive)]
+    sources = [source for file in files for source in in_folder(file, recursive)]
     several = len(files) > 1 or sources != [files[0]]
     found: list[dict[str, Any]] = []
     failed = False
@@ -52,16 +52,6 @@ def info(files: tuple[str, ...], recursive: bool, as_json: bool, max_pixels: int
         show(json.dumps(found if several else found[0], indent=2))
     if failed:
         sys.exit(1)
-
-
-def _in_folder(file: str, recursive: bool) -> list[str]:
-    """The .vaec files of a folder, or the file itself."""
-    from vaecodec.cli.files import coded_names
-    from vaecodec.system.storage import is_folder, place
-
-    if file == "-" or not is_folder(file):
-        return [file]
-    return [str(place(file, name)) for name in coded_names(file, recursive)]
 
 
 def _show(facts: Facts) -> None:

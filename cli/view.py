@@ -35,20 +35,22 @@ def view(
     """Show .vaec files in a browser, without a network: zoom, compare two under a slider, save as PNG.
 
     The page holds the files and their decoder, some 4 MB: a recipient needs only a browser. An image of another format,
-    or no FILE at all, makes a page that also encodes (7 MB). "-" is standard input.
+    or no FILE at all, makes a page that also encodes (7 MB). FILE is a file, a folder of .vaec files, a URL, or "-" for
+    standard input.
     """
-    from vaecodec.cli.files import check_target, coded_source, write_target
+    from vaecodec.cli.files import check_target, coded_source, in_folder, write_target
     from vaecodec.model.file import load_model
     from vaecodec.viewer.offline import Enclosed, enclosed, offline_page
 
     if files.count("-") > 1:
         raise click.UsageError("Standard input can be read once.")
-    for file in files if html else ():
+    sources = [source for file in files for source in in_folder(file, recursive=False)]
+    for file in sources if html else ():
         check_target(file, html or "", force, stream=False)
     own = load_model(model) if model else None
     found: list[Enclosed] = []
     failures: list[str] = []
-    for file in files:
+    for file in sources:
         try:
             with naming(file):
                 name = "standard input" if file == "-" else os.path.basename(file.rstrip("/"))
@@ -58,15 +60,14 @@ def view(
             continue
         for note in found[-1].notes:
             say(quiet, f"note: {printable(file)}: {note}")
-    if files and not found:
-        raise VaecodecError(failures[0])
-    page = offline_page(found, own).encode("utf-8", "replace")
-    if html:
-        write_target(html, page, force)
-        if html != "-":
-            say(quiet, f"{printable(html)}: {size_in_words(len(page))}, for any browser")
-    else:
-        _open(page)
+    if found or not failures:
+        page = offline_page(found, own).encode("utf-8", "replace")
+        if html:
+            write_target(html, page, force)
+            if html != "-":
+                say(quiet, f"{printable(html)}: {size_in_words(len(page))}, for any browser")
+        else:
+            _open(page)
     for reason in failures:
         click.echo(f"vaecodec: {printable(reason)}", err=True)
     if failures:

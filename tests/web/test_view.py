@@ -114,6 +114,30 @@ def test_a_bad_file_beside_a_good_one(tmp_path: Path) -> None:
     assert len(contents((tmp_path / "page.html").read_text())) == 2
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("b", "a"):
+        (tmp_path / f"in/{name}.vaec").write_bytes((FOLDER / "eye-cc455c78-q5.vaec").read_bytes())
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    assert view(tmp_path / "in", "--html", tmp_path / "page.html").returncode == 0
+    assert [name for _, name in contents((tmp_path / "page.html").read_text())] == ["cc455c78", "a.vaec", "b.vaec"]
+    (tmp_path / "empty").mkdir()
+    result = view(tmp_path / "empty")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "no .vaec files in" in result.stderr
+
+
+def test_every_bad_file_is_named(tmp_path: Path) -> None:
+    for name in ("one.vaec", "two.vaec"):
+        (tmp_path / name).write_bytes(b"VAEC\xff")
+    result = view(tmp_path / "one.vaec", tmp_path / "two.vaec", "--html", tmp_path / "page.html")
+    assert result.returncode == 1
+    assert [name in line for name, line in zip(("one.vaec", "two.vaec"), result.stderr.splitlines(), strict=True)] == [
+        True
+    ] * 2
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_damaged_files_are_shown(tmp_path: Path) -> None:
     data = bytearray((FOLDER / "eye-cc455c78-tiles.vaec").read_bytes())
     data[-9] ^= 4
