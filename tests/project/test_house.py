@@ -13,7 +13,8 @@ ORDER = (
     ("cli", "benchmarks", "__main__"),
     ("viewer",),
     ("ray", "datasets"),
-    ("pillow", "folders"),
+    ("pillow", "folders", "anomaly"),
+    ("uses",),
     ("codec",),
     ("rate_control", "training"),
     ("coding",),
@@ -27,7 +28,7 @@ ORDER = (
 )
 """From the top down; a module imports from its own row or from below."""
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-TOP = {"__init__", "__main__", "datasets", "errors", "folders", "inspection", "pillow", "ray", "targets", "types"}
+TOP = {"anomaly", "__init__", "__main__", "datasets", "errors", "folders", "inspection", "pillow", "ray", "targets", "types"}
 LONGEST = 300
 MODULES = [path for folder in ("vaecodec", "cli", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 
