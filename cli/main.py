@@ -18,6 +18,7 @@ COMMANDS = {
     "decode": "Decode a .vaec file to an image.",
     "info": "Show what a .vaec file holds.",
     "compare": "Compare images with another one, in figures and on a page.",
+    "anomaly": "Find what is odd in images of things that look alike.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
     "train": "Train a model on a folder of pictures.",

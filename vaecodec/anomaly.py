@@ -1,8 +1,8 @@
 """What is odd in pictures of things that look alike, learned from good ones alone: scratches, stains, missing parts.
 
-A codec that was trained on photographs says of every place how much of it is lost, by bands, and what its hyper analysis
-sees there. Both are compared with good pictures by Mahalanobis distances, which count in both directions: blur and
-missing parts are coded *too well*. No other network is needed. docs/anomaly.md has the figures.
+A codec that was trained on photographs says of every place how much of it is lost, by bands, and what its hyper
+analysis sees there. Both are compared with good pictures by Mahalanobis distances, which count in both directions:
+blur and missing parts are coded *too well*. No other network is needed. docs/anomaly.md has the figures.
 
 >>> from vaecodec import anomaly
 >>> normal = anomaly.fit(good)
@@ -11,16 +11,16 @@ missing parts are coded *too well*. No other network is needed. docs/anomaly.md 
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from vaecodec.errors import VaecodecError, naming
+from vaecodec.errors import ImageError, VaecodecError, naming
 from vaecodec.nets.interface import Float
 from vaecodec.picture import Picture, to_picture
 from vaecodec.system.limits import MAX_PIXELS
-from vaecodec.system.parallel import Progress
+from vaecodec.system.parallel import Progress, Workers
 from vaecodec.uses.normal import FEWEST, FOLDS, Normality, check_share, learn
 from vaecodec.uses.normal_file import read_normality, write_normality
 from vaecodec.uses.profile import Profile, Profiler
@@ -62,6 +62,11 @@ class Normal:
         """
         check_share(false_alarms)
         return self.score_picture(to_picture(image, self._max_pixels), false_alarms)
+
+    @property
+    def workers(self) -> Workers:
+        """All cores, for images side by side."""
+        return self._profiler.workers
 
     def score_picture(
         self, picture: Picture, false_alarms: float = FALSE_ALARMS, alone: bool = True
@@ -118,11 +123,28 @@ def fit(
     profiler = Profiler(threads)
 
     def profile(image: ImageLike) -> Profile:
-        with naming(str(image) if isinstance(image, str | os.PathLike) else "-"):
+        with _named(image):
             return profiler(to_picture(image, max_pixels), alone=False)
 
     profiles = profiler.workers.map(profile, images, progress)
-    return Normal(learn(_one_size(profiles, images) if aligned else profiles, len(images), aligned), profiler, max_pixels)
+    if aligned:
+        profiles = _of_one_size(profiles, images)
+    return Normal(learn(profiles, len(images), aligned), profiler, max_pixels)
+
+
+def _of_one_size(profiles: Iterator[Profile], images: Sequence[ImageLike]) -> Iterator[Profile]:
+    first = None
+    for image, profile in zip(images, profiles, strict=True):
+        size = f"{profile.width}x{profile.height}"
+        first = first or size
+        with _named(image):
+            if size != first:
+                raise ImageError(f"the image has {size} pixels, the first one {first}: aligned images have one size")
+        yield profile
+
+
+def _named(image: ImageLike) -> AbstractContextManager[None]:
+    return naming(str(image) if isinstance(image, str | os.PathLike) else "-")
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None, max_pixels: int = MAX_PIXELS) -> Normal:

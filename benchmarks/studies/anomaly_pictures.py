@@ -56,10 +56,12 @@ def texture(name: str, seed: int, fit: int = 48, good: int = 21, bad: int = 12, 
     learned = [_camera(name, scene("fit", i), random) for i in range(fit)]
     test = [Sample(_camera(name, scene("test", i), random)) for i in range(good)]
     for kind in DEFECTS:
-        for i in range(bad):
+        for _ in range(bad):
             broken, mask = _broken(scene("test", int(random.integers(good))), kind, random)
             test.append(Sample(_camera(name, broken, random), kind, mask))
-    return Texture(name, learned, test, [_camera(name, scene("test", int(random.integers(99))), random) for i in range(more)])
+    return Texture(
+        name, learned, test, [_camera(name, scene("test", int(random.integers(99))), random) for i in range(more)]
+    )
 
 
 def _photo(name: str, seed: int, random: np.random.Generator):
@@ -116,7 +118,7 @@ def _fabric(random: np.random.Generator) -> Scene:
 
 def _wood(random: np.random.Generator) -> Scene:
     """Rings cut lengthwise, with fibres."""
-    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    y = np.mgrid[:SIDE, :SIDE][0].astype(np.float64)
     rings = np.sin(2 * np.pi * (y + 14 * _grain(random, (24, 90)) + random.uniform(0, 40)) / 22)
     fibres = _grain(random, (0.7, 14))
     value = 1 + 0.12 * rings + 0.05 * fibres
@@ -177,7 +179,9 @@ def _defect(scene: Scene, kind: str, random: np.random.Generator) -> tuple[Scene
         size = int(random.integers(side // 6, side // 3))
         top, left = np.clip(centre - size // 2, 0, side - size)
         y, x = random.integers(0, side - size, 2)
-        out[top : top + size, left : left + size] = np.rot90(scene[y : y + size, x : x + size], random.integers(1, 4))
+        # Right angles would leave a weave as it is.
+        turned = ndimage.rotate(scene, random.uniform(30, 60), reshape=False, order=1, mode="mirror")
+        out[top : top + size, left : left + size] = turned[y : y + size, x : x + size]
         mask = np.zeros((side, side), bool)
         mask[top : top + size, left : left + size] = True
         return out, mask

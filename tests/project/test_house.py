@@ -28,7 +28,19 @@ ORDER = (
 )
 """From the top down; a module imports from its own row or from below."""
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-TOP = {"anomaly", "__init__", "__main__", "datasets", "errors", "folders", "inspection", "pillow", "ray", "targets", "types"}
+TOP = {
+    "anomaly",
+    "__init__",
+    "__main__",
+    "datasets",
+    "errors",
+    "folders",
+    "inspection",
+    "pillow",
+    "ray",
+    "targets",
+    "types",
+}
 LONGEST = 300
 MODULES = [path for folder in ("vaecodec", "cli", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 

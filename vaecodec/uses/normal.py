@@ -20,14 +20,14 @@ from vaecodec.uses.profile import BLOCK, Profile
 FOLDS = 5
 FEWEST = 10
 """Pictures to learn from, two in each fold."""
-RIDGES, FLOORS = (0.001, 0.1), (0.05, 0.001)
+RIDGES, FLOORS = (0.001, 1.0), (0.05, 0.001)
 """Of the Gaussians of losses and of textures, as Gaussian.of takes them: chosen on generated textures."""
 HIGH = 0.99
 """The quantile of distances of good places that is the unit of a map."""
 LEAST_SPREAD = 0.1
 """The unit is no less, in distances: pictures that are all equal have none."""
-BLUR = (0.106, 0.788, 0.106)
-"""Weights of neighbouring blocks in a map: a Gaussian of half a block."""
+BLUR = (0.106, 0.788)
+"""Weights in a map of a neighbouring block on either side, and of the block itself: a Gaussian of half a block."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,12 @@ def check_share(false_alarms: float) -> None:
 
 def learn(profiles: Iterable[Profile], count: int, aligned: bool) -> Normality:
     """From the profiles of `count` good pictures, which wait in a temporary file for their scores. Neighbours in their
-    order, which may be alike, are in one fold (cross-validation by picture). Raises ImageError where aligned pictures
-    differ in size."""
+    order, which may be alike, are in one fold (cross-validation by picture). Aligned ones are of one size."""
     folds: list[tuple[Moments, Moments] | None] = [None] * FOLDS
     sizes: list[tuple[int, int]] = []
     with tempfile.TemporaryFile() as kept:
         for number, profile in enumerate(profiles):
             sizes.append((profile.width, profile.height))
-            if aligned and sizes[-1] != sizes[0]:
-                first, other = (f"{width}x{height}" for width, height in (sizes[0], sizes[-1]))
-                raise ImageError(f"aligned images have one size: this one {other}, the first {first}")
             of_fold = number * FOLDS // count
             found = Moments.of(profile.loss, aligned), Moments.of(profile.texture, aligned)
             folds[of_fold] = _added(folds[of_fold], found)
@@ -109,10 +105,9 @@ def learn(profiles: Iterable[Profile], count: int, aligned: bool) -> Normality:
         assert total is not None
         kept.seek(0)
         distances = []
-        for fold, number in itertools.groupby(range(count), lambda number: number * FOLDS // count):
-            seen = tuple(all_of - own for all_of, own in zip(total, folds[fold] or (), strict=True))
-            unseen = _gaussians(seen)
-            distances += [_distances(unseen, np.load(kept), np.load(kept)) for _ in number]
+        for fold, members in itertools.groupby(range(count), lambda number: number * FOLDS // count):
+            rest = _gaussians(tuple(all_of - own for all_of, own in zip(total, folds[fold] or (), strict=True)))
+            distances += [_distances(rest, np.load(kept), np.load(kept)) for _ in members]
     scales = tuple(Scale.of(values) for values in zip(*distances, strict=True))
     maps = (_joined(size, values, scales) for size, values in zip(sizes, distances, strict=True))
     scores = np.sort(np.array([values.max() for values in maps], np.float32))
@@ -143,14 +138,18 @@ def _joined(size: tuple[int, int], distances: Sequence[Float], scales: Sequence[
 
 
 def _blurred(values: Float) -> Float:
-    for axis in (0, 1):
-        padded = np.pad(values, [(1, 1) if axis == own else (0, 0) for own in (0, 1)], "edge")
-        parts = (np.take(padded, range(i, i + values.shape[axis]), axis) for i in range(3))
-        values = sum(np.float32(weight) * part for weight, part in zip(BLUR, parts, strict=True))
+    side, middle = (np.float32(weight) for weight in BLUR)
+    for _ in range(2):  # down, then across
+        padded = np.pad(values, ((1, 1), (0, 0)), "edge")
+        values = (side * (padded[:-2] + padded[2:]) + middle * values).T
     return values
 
 
 def _enlarged(values: Float, factor: int) -> Float:
     """(h, w) -> (factor h, factor w), linearly."""
     height, width = values.shape
-    return np.asarray(Image.fromarray(values).resize((width * factor, height * factor), Image.Resampling.BILINEAR))
+    return np.asarray(
+        Image.fromarray(np.ascontiguousarray(values)).resize(
+            (width * factor, height * factor), Image.Resampling.BILINEAR
+        )
+    )

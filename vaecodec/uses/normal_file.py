@@ -64,7 +64,7 @@ def read_normality(path: str | os.PathLike[str], model: ModelFile) -> Normality:
 def _checked(arrays: dict[str, NDArray[Any]], model: ModelFile) -> Normality:
     width, height = (int(side) for side in _taken(arrays, "size", np.uint32, (2,)))
     aligned = bool(width or height)
-    _require(len(arrays["model"].tobytes()) == 32 and (not aligned or 0 < min(width, height)))
+    _require(len(arrays["model"].tobytes()) == 32 and (not aligned or min(width, height) > 0))
     _require(max(width, height) <= MAX_SIDE)
     scores = _taken(arrays, "scores", np.float32, (len(arrays["scores"]),))
     _require(len(scores) >= FEWEST and bool((np.diff(scores) >= 0).all()) and scores[0] >= 0)
@@ -73,7 +73,9 @@ def _checked(arrays: dict[str, NDArray[Any]], model: ModelFile) -> Normality:
     for kind, (count, pixels) in sides.items():
         shape = (-(-height // pixels), -(-width // pixels), count) if aligned else (count,)
         mean = _taken(arrays, f"{kind}_mean", np.float16 if aligned else np.float32, shape)
-        gaussians.append(Gaussian(mean.astype(np.float32), _taken(arrays, f"{kind}_whitener", np.float32, (count,) * 2)))
+        gaussians.append(
+            Gaussian(mean.astype(np.float32), _taken(arrays, f"{kind}_whitener", np.float32, (count,) * 2))
+        )
         middle, unit = _taken(arrays, f"{kind}_scale", np.float32, (2,)).tolist()
         _require(unit > 0)
         scales.append(Scale(middle, unit))

@@ -116,5 +116,6 @@ def _around(cells: Float) -> Float:
     """Means (h/2, w/2) of the four by four cells around each block of two by two: windows of 16 pixels, each
     overlapping the next by half."""
     padded = np.pad(cells, 1, "symmetric")
-    rows = sum(padded[i : i + cells.shape[0] : 2] for i in range(4))
-    return sum(rows[:, j : j + cells.shape[1] : 2] for j in range(4)) / 16
+    rows = np.add.reduce([padded[i : i + cells.shape[0] : 2] for i in range(4)])
+    means: Float = np.add.reduce([rows[:, j : j + cells.shape[1] : 2] for j in range(4)]) / np.float32(16)
+    return means
