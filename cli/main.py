@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "Compare images with another one, in figures and on a page.",
     "features": "Read what .vaec files say of their pictures into an index.",
     "find": "Find a picture, or what it was cut out of, among .vaec files.",
+    "anomaly": "Find what is odd in images of things that look alike.",
     "models": "List the models that come with the package.",
     "benchmark": "Measure codecs on a folder of images.",
     "sample": "Draw an image out of a model, of what its prior knows of pictures.",

@@ -13,7 +13,7 @@ ORDER = (
     ("cli", "benchmarks", "__main__"),
     ("viewer",),
     ("ray", "datasets"),
-    ("pillow", "folders", "features"),
+    ("pillow", "folders", "features", "anomaly"),
     ("uses",),
     ("codec",),
     ("rate_control", "training"),
@@ -29,6 +29,7 @@ ORDER = (
 """From the top down; a module imports from its own row or from below."""
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 TOP = {
+    "anomaly",
     "__init__",
     "__main__",
     "datasets",

@@ -102,6 +102,7 @@ def test_graphs_are_valid_onnx() -> None:
     model = load_model()
     data = [graphs.analysis(model), graphs.hyper_analysis(model), graphs.hyper_synthesis(model)]
     data += [graphs.context_step(model, step) for step in range(4)] + [graphs.synthesis(model), graphs.preview(model)]
+    data += [graphs.texture(model)]
     data += [squared_error(model)]
     for graph in data:
         onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)

@@ -55,6 +55,10 @@ class TileCoder:
         with self._clock("synthesis"):
             return self._nets.synthesis(v_hat, self.rate)
 
+    def texture(self, v: Float) -> Float:
+        """Normalised latents (N, M, h, w) -> features (N, H, h, w), as Nets.texture."""
+        return self._nets.texture(v, self.rate)
+
     def preview(self, v_hat: Float) -> NDArray[np.uint8]:
         """Normalised latents (N, M, h, w) -> RGB (N, 2h, 2w, 3) at an eighth of the size, much faster."""
         return self._nets.preview(v_hat)

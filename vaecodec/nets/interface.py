@@ -28,6 +28,10 @@ class Nets(Protocol):
         """Normalised latents (N, M, h, w), h and w multiples of 4 -> hyper latents (N, Z, h/4, w/4), not rounded."""
         ...
 
+    def texture(self, v: Float, rate: RatePosition) -> Float:
+        """Normalised latents (N, M, h, w) -> (N, H, h, w): what the hyper analysis makes of each position by itself."""
+        ...
+
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
         """Hyper latents (N, Z, h/4, w/4) and rate bias (H,), both in levels -> features (N, H, h, w) in levels."""
         ...

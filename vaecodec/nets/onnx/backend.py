@@ -95,6 +95,10 @@ class OnnxNets:
         bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
         return self._run("hyper_analysis", v=v, rate=bias)[0]
 
+    def texture(self, v: Float, rate: RatePosition) -> Float:
+        bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
+        return self._run("texture", v=v, rate=bias)[0]
+
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
         return self._run("hyper_synthesis", u=u, bias=bias[None, :, None, None])[0]
 

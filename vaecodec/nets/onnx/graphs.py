@@ -51,6 +51,15 @@ class FloatLayers:
             x = g.node("Add", g.depth_to_space(self.conv(v_hat, "shortcut"), PATCH), x)
         return x
 
+    def texture(self) -> str:
+        """Of the hyper analysis what comes before it looks at more than one position: (n, H, h, w)."""
+        g, config = self.graph, self.model.config
+        v = g.input("v", ["n", config.latents, "h", "w"])
+        rate = g.input("rate", [1, config.hyper_channels, 1, 1])
+        h = g.node("Concat", v, g.node("Abs", v), axis=1)
+        h = self.act(g.node("Add", self.conv(h, "stem"), rate))
+        return self.act(self.conv(h, "mix"))
+
 
 class _Exact:
     """Adds integer layers to a graph: convolution, rate bias, floor, clamp."""
@@ -121,14 +130,18 @@ def hyper_analysis(model: ModelFile) -> bytes:
     """v (n, M, h, w), rate (1, H, 1, 1) -> z (n, Z, h/4, w/4)."""
     config, g = model.config, Graph("hyper_analysis")
     net = FloatLayers(g, model, "hyper_analysis")
-    v = g.input("v", ["n", config.latents, "h", "w"])
-    rate = g.input("rate", [1, config.hyper_channels, 1, 1])
-    h = g.node("Concat", v, g.node("Abs", v), axis=1)
-    h = net.act(g.node("Add", net.conv(h, "stem"), rate))
-    h = net.act(net.conv(h, "mix"))
+    h = net.texture()
     h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down1")), "spatial1")
     h = net.conv(net.act(net.conv(g.space_to_depth(h, 2), "down2")), "spatial2")
     g.output(net.conv(h, "head"), "z", ["n", config.hyper_latents, "p", "q"])
+    return g.serialize()
+
+
+def texture(model: ModelFile) -> bytes:
+    """v (n, M, h, w), rate (1, H, 1, 1) -> texture (n, H, h, w)."""
+    g = Graph("texture")
+    features = FloatLayers(g, model, "hyper_analysis").texture()
+    g.output(features, "texture", ["n", model.config.hyper_channels, "h", "w"])
     return g.serialize()
 
 

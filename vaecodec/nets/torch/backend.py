@@ -77,6 +77,10 @@ class TorchNets:
         return self._out(self._vae.hyper_analysis(self._in(v), self._t(rate, len(v))))
 
     @torch.inference_mode()
+    def texture(self, v: Float, rate: RatePosition) -> Float:
+        return self._out(self._vae.hyper_analysis.texture(self._in(v), self._t(rate, len(v))))
+
+    @torch.inference_mode()
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
         return self._out(self._vae.prior.hyper_synthesis(self._in(u), self._in(bias)[None, :, None, None]))
 

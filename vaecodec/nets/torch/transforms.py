@@ -96,10 +96,14 @@ class HyperAnalysis(nn.Module):
         self.head = pointwise(h, config.hyper_latents)
         self.act = activation()
 
-    def forward(self, v: Tensor, t: Tensor) -> Tensor:
+    def texture(self, v: Tensor, t: Tensor) -> Tensor:
+        """(B, H, h, w): the activations before any layer with a view of more than one position."""
         # Scales follow magnitudes: as inputs, they need not be learned.
         h = self.act(self.stem(torch.cat([v, v.abs()], 1)) + interpolate_anchors(self.rate, t))
-        h = self.act(self.mix(h))
+        return self.act(self.mix(h))
+
+    def forward(self, v: Tensor, t: Tensor) -> Tensor:
+        h = self.texture(v, t)
         h = self.spatial1(self.act(self.down1(space_to_depth(h, 2))))
         h = self.spatial2(self.act(self.down2(space_to_depth(h, 2))))
         return self.head(h)

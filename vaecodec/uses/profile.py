@@ -1,0 +1,121 @@
+"""What the codec makes of each place of a picture: how much of it is lost, and how it looks to the hyper analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaecodec.bitstream.grid import TileGrid, choose_tile
+from vaecodec.bitstream.spec import PATCH
+from vaecodec.coding.session import Session, Settings
+from vaecodec.coding.windows import analyse_tile, synthesise
+from vaecodec.errors import ImageError
+from vaecodec.model.defaults import TUNES
+from vaecodec.model.file import ModelFile
+from vaecodec.model.rate import quality_units
+from vaecodec.nets.interface import Float
+from vaecodec.picture import Picture
+from vaecodec.picture.hidden import fill_hidden
+from vaecodec.system.parallel import Workers
+
+MODEL = TUNES["psnr"]
+"""Trained for squared error: of the others an error says less."""
+QUALITY = 50
+BLOCK, CELL = 8, 4
+"""Pixels a side: a profile has an entry for each block, of four by four cells around it."""
+LEVELS = 2
+"""Bands of the loss are three for each of so many octaves: changes across, down and both ways."""
+LOSS = 3 * LEVELS + 3
+"""Numbers of each block: the bands, and the mean colour."""
+STEP_VARIANCE = 1 / 4
+"""Squared levels that are added to a loss: below, what is left is rounding."""
+SMALLEST = 32
+"""Pixels a side."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """loss (H/8, W/8, LOSS): of each block the logarithms of what the codec lost, by bands, and the mean colour, from 0
+    to 255; texture (H/16, W/16, C): features of the hyper analysis. Sides are rounded up."""
+
+    width: int
+    height: int
+    loss: Float
+    texture: Float
+
+
+class Profiler:
+    """Profiles of pictures by the model for squared error, which is loaded when it is first needed. Threads may share
+    one. threads: how many cores to use (None: all)."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._session = Session(Settings(MODEL, threads=threads))
+
+    @property
+    def model(self) -> ModelFile:
+        return self._session.model
+
+    @property
+    def workers(self) -> Workers:
+        """All cores, for pictures side by side."""
+        return self._session.workers
+
+    def __call__(self, picture: Picture, alone: bool = True) -> Profile:
+        """alone: whether no other picture is worked on at the same time. Raises ImageError for one of less than
+        SMALLEST pixels a side."""
+        width, height = picture.width, picture.height
+        if min(width, height) < SMALLEST:
+            raise ImageError(f"the image has {width}x{height} pixels: {SMALLEST} a side are needed")
+        session, rgb = self._session, fill_hidden(picture.rgb, picture.alpha)
+        workers = session.workers if alone else session.lane
+        grid = TileGrid(width, height, choose_tile(width, height))
+        coder = session.coder(session.model, quality_units(QUALITY), len(grid), workers)
+        texture = np.empty((session.model.config.hyper_channels, *grid.bounds[2:]), np.float32)
+
+        def code_tile(index: int) -> Float:
+            v = analyse_tile(coder, grid, index, rgb[None])
+            texture[grid.tiles[index].planes] = coder.texture(v)[0]
+            return coder.prior.dequantise(coder.encode(v)[1])
+
+        area = slice(0, height), slice(0, width)
+        decoded = synthesise(coder, 1, grid, area, code_tile, workers)[0][0]
+        rows, columns = (-(-side // PATCH) for side in (height, width))
+        return Profile(width, height, _loss(rgb, decoded), texture[:, :rows, :columns].transpose(1, 2, 0))
+
+
+def _loss(rgb: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> Float:
+    """RGB (H, W, 3) before and after -> (H/8, W/8, LOSS).
+
+    Bands are those of Haar's wavelet. Their directions tell a scratch from a blurred place.
+    """
+    missing = [-side % BLOCK for side in rgb.shape[:2]]
+    margins = (0, missing[0]), (0, missing[1]), (0, 0)
+    before, after = (np.pad(x, margins, "edge") if any(missing) else x for x in (rgb, decoded))
+    rest = (before.astype(np.float32) - after) @ LUMA
+    bands = []
+    for octave in range(1, LEVELS + 1):
+        a, b, c, d = (rest[i::2, j::2] for i in (0, 1) for j in (0, 1))
+        for change in (a - b + c - d, a + b - c - d, a - b - c + d):
+            energy = _around(_means(np.square(change / 4), CELL >> octave))
+            bands.append(np.log(energy + STEP_VARIANCE / 4**octave))
+        rest = (a + b + c + d) / 4
+    colours = [_around(_means(before[:, :, channel], CELL)) for channel in range(3)]
+    return np.stack(bands + colours, 2)
+
+
+def _means(values: NDArray[np.generic], side: int) -> Float:
+    """Of squares of `side` values a side: (h, w) -> (h/side, w/side)."""
+    height, width = values.shape
+    return values.reshape(height // side, side, width // side, side).mean((1, 3), dtype=np.float32)
+
+
+def _around(cells: Float) -> Float:
+    """Means (h/2, w/2) of the four by four cells around each block of two by two: windows of 16 pixels, each
+    overlapping the next by half."""
+    padded = np.pad(cells, 1, "symmetric")
+    rows = np.add.reduce([padded[i : i + cells.shape[0] : 2] for i in range(4)])
+    means: Float = np.add.reduce([rows[:, j : j + cells.shape[1] : 2] for j in range(4)]) / np.float32(16)
+    return means
