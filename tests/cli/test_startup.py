@@ -21,7 +21,7 @@ GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
 COMMANDS = (
     "encode", "decode", "view", "denoise", "info", "compare", "features", "find", "models", "benchmark", "sample",
-    "train", "train-report",
+    "train", "train-report", "anomaly",
 )  # fmt: skip
 
 
