@@ -55,17 +55,8 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def test_scores_maps_and_page(folders: Path) -> None:
-    result = run(
-        "score",
-        folders / "new",
-        "--model",
-        folders / "normal.npz",
-        "--maps",
-        folders / "maps",
-        "--json",
-        "--threads",
-        1,
-    )
+    common = ["score", folders / "new", "--model", folders / "normal.npz", "--maps", folders / "maps"]
+    result = run(*common, "--json", "--threads", 1)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["learned_from"] == 20
