@@ -21,6 +21,7 @@ from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.eye_tables import against_avif, judged, meaning, table, worst_image
 from vaecodec.benchmarks.result_tables import (
     RESULTS,
+    anomaly_areas,
     find_recall,
     load,
     results_denoise,
@@ -168,6 +169,7 @@ SECTIONS = {
     "docs/training.md": {"ladder": training_ladder},
     "docs/startup.md": {"workers": startup_workers},
     "docs/find.md": {"find": find_recall},
+    "docs/anomaly.md": {"anomaly": anomaly_areas},
     **{
         f"models/{name}.md": {
             "facts": partial(card_facts, name),
