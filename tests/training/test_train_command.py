@@ -53,6 +53,9 @@ def test_train_command(training_pictures: Path, tmp_path: Path, picture_file: Pa
         command[command.index("--minutes") + 1] = minutes
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "mine.safetensors" in run.stderr
+        line = run.stderr.splitlines()[-1]
+        assert "channels carry > 0.01 bit; gap train/validation" in line
+        assert line.endswith(f"stopped by clock; {tmp_path / 'run/report.html'}")
     coding = [sys.executable, "-m", "vaecodec"]
     options = ["--model", str(tmp_path / "mine.safetensors"), "-Q"]
     subprocess.run([*coding, "encode", str(picture_file), str(tmp_path / "a.vaec"), *options], check=True)
