@@ -134,7 +134,7 @@ By measures that no model here was trained on:
 
 {judged(load("judges/results.json"), LABELS)}
 
-What each quality means, on whole validation pictures (`models/quality.json`): means, and from the tenth to the ninetieth
+Typical scores of each quality on whole validation pictures (`models/quality.json`): means, and the tenth to ninetieth
 percentile of the pictures.
 
 {meaning(name)}"""
@@ -154,12 +154,12 @@ def card_results(name: str) -> str:
     mean, least = torture["mean_db"], torture["worst_db"]
     return f"""{card_kodak(name)}
 
-Every step of `--quality` by 1 adds at least {step:.1f} % to the mean bytes on Kodak and at least {own:.1f} % to any single
+Every increase of `--quality` by 1 adds at least {step:.1f} % to the mean bytes on Kodak and at least {own:.1f} % to any single
 image (`monotone.json`). Real bytes are within {worst:.2f} % of the estimate on every image and quality tried
-(`estimate.json`). On {len(torture["images"])} images that are no photographs, at equal bits, against JPEG: {mean:+.1f} dB on the mean,
+(`estimate.json`). On {len(torture["images"])} images unlike photographs, at equal bits, against JPEG: {mean:+.1f} dB on average,
 {least:+.1f} dB at worst (`torture.json`).
 
-Validation split (32 centre crops of 256x256, plain rounding), one line an anchor:
+Validation split (32 centre crops of 256x256, plain rounding), one line per anchor:
 
 {validation}"""
 

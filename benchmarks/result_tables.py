@@ -57,7 +57,7 @@ def _effort(name: str, metric: str) -> str:
         ]
         for row in effort["rows"]
     ]
-    head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time, in times of effort 1", "a megapixel"]
+    head = ["effort", "steps", "BD-rate", "low rates", "high rates", "time relative to effort 1", "per megapixel"]
     return (
         f"Model {effort['model']}, by {metric}, {effort['crops']} crops of {effort['size']}x{effort['size']}.\n\n"
         f"{table(head, rows)}"
@@ -146,7 +146,7 @@ def results_integrations() -> str:
         rows.append(
             [name, f"`tests/{test}.py`", f"{1000 * ours:.0f} ms", f"{1000 * plain:.0f} ms", f"{ours / plain:.2f}"]
         )
-    return table(["integration", "test", "takes", "the plain call", "ratio"], rows)
+    return table(["integration", "test", "time", "plain call", "ratio"], rows)
 
 
 def results_devices() -> str:
@@ -157,7 +157,7 @@ def results_devices() -> str:
         [name, *(f"{rate[task]:.2f}" if rate else "not measured" for task in ("encode", "decode"))]
         for name, rate in devices["megapixels_a_second"].items()
     ]
-    return table([f"{devices['image']}, megapixels a second", "encode", "decode"], rows)
+    return table([f"{devices['image']}, megapixels per second", "encode", "decode"], rows)
 
 
 def startup_workers() -> str:
@@ -196,7 +196,7 @@ def results_targets() -> str:
         )
         cost = [f"{entry['mean_encodes']:.1f} (at most {entry['most_encodes']})", f"{entry['median_time_ratio']:.1f}"]
         rows.append([wanted, f"{entry['latents']} in latents, {rest}", *misses, *cost])
-    head = ["targets", "files", "smallest miss", "largest miss", "encodes", "time, in times of a plain encode"]
+    head = ["targets", "files", "smallest miss", "largest miss", "encodes", "time relative to a plain encode"]
     return f"Model {targets['model']}, {targets['images']} images.\n\n{table(head, rows)}"
 
 
@@ -206,7 +206,7 @@ def training_ladder() -> str:
     for row in ladder["rows"]:
         rates = ("" if rate is None else f"{rate:+.2f}" for rate in row["bd_rate"].values())
         rows.append([row["part"], row["name"], row["what"], str(row["steps"]), *rates])
-    return f"""{ladder["minutes"]:g} minutes of one thread a row; BD-rate (%) over all eight rates, the lower and the upper four.
+    return f"""{ladder["minutes"]:g} minutes of one thread per row; BD-rate (%) over all eight rates, the lower and the upper four.
 
 {table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
 
