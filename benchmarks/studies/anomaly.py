@@ -53,12 +53,11 @@ def _mahalanobis(features: list[NDArray[np.float64]]) -> Callable[[NDArray[np.fl
 
 
 def _bank(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(H, W, 9): responses of Gaussian, gradient and Laplacian filters at three scales."""
+    """(H, W, 6): gradients and Laplacians of Gaussians at three scales, in logarithms of their local energy."""
     luma, found = _luma(pixels), []
     for sigma in (1, 2, 4):
-        found.append(ndimage.gaussian_filter(luma, sigma))
-        found.append(ndimage.gaussian_gradient_magnitude(luma, sigma))
-        found.append(np.abs(ndimage.gaussian_laplace(luma, sigma)))
+        for response in (ndimage.gaussian_gradient_magnitude(luma, sigma), ndimage.gaussian_laplace(luma, sigma)):
+            found.append(np.log(ndimage.gaussian_filter(np.square(response), 2 * sigma) + 0.25))
     return np.stack(found, 2)
 
 

@@ -140,7 +140,7 @@ def _leather(random: np.random.Generator) -> Scene:
 def _label(random: np.random.Generator) -> Scene:
     """The same print each time, shifted by up to a pixel and a half."""
     scale = 4
-    image = Image.new("RGB", (SIDE * scale, SIDE * scale), (236, 232, 220))
+    image = Image.new("RGB", (SIDE * scale, SIDE * scale), (212, 208, 198))  # paper, not blown out
     draw = ImageDraw.Draw(image)
     box = lambda *corners: [scale * c for c in corners]  # noqa: E731
     draw.rounded_rectangle(box(12, 12, 244, 244), radius=40, outline=(30, 60, 120), width=12)
@@ -148,7 +148,7 @@ def _label(random: np.random.Generator) -> Scene:
     draw.ellipse(box(30, 104, 110, 184), fill=(240, 190, 50), outline=(60, 40, 10), width=8)
     draw.polygon(box(70, 116, 96, 166, 44, 166), fill=(40, 110, 60))
     font = ImageFont.load_default(size=20 * scale)
-    draw.text(box(34, 56), "VALLEY SPRING", (250, 250, 245), font)
+    draw.text(box(34, 56), "VALLEY SPRING", (226, 226, 220), font)
     small = ImageFont.load_default(size=11 * scale)
     for i, line in enumerate(("still water", "0.75 litre", "keep it cool", "lot 4711")):
         draw.text(box(128, 106 + 18 * i), line, (30, 40, 60), small)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaecodec.bitstream.grid import TileGrid, choose_tile
-from vaecodec.bitstream.spec import PATCH
+from vaecodec.bitstream.spec import PAD, PATCH
 from vaecodec.coding.session import Session, Settings
 from vaecodec.coding.windows import analyse_tile, synthesise
 from vaecodec.errors import ImageError
@@ -31,6 +31,8 @@ LOSS = 3 * LEVELS + 3
 """Numbers of each block: the bands, and the mean colour."""
 STEP_VARIANCE = 1 / 4
 """Squared levels that are added to a loss: below, what is left is rounding."""
+MARGIN = PATCH
+"""Pixels around a picture that are mirrored: at a bare edge the transforms see less, and everything there looks odd."""
 SMALLEST = 32
 """Pixels a side."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -69,31 +71,42 @@ class Profiler:
         width, height = picture.width, picture.height
         if min(width, height) < SMALLEST:
             raise ImageError(f"the image has {width}x{height} pixels: {SMALLEST} a side are needed")
-        session, rgb = self._session, fill_hidden(picture.rgb, picture.alpha)
+        session, canvas = self._session, _mirrored(fill_hidden(picture.rgb, picture.alpha))
         workers = session.workers if alone else session.lane
-        grid = TileGrid(width, height, choose_tile(width, height))
+        size = canvas.shape[1], canvas.shape[0]
+        grid = TileGrid(*size, choose_tile(*size))
         coder = session.coder(session.model, quality_units(QUALITY), len(grid), workers)
         texture = np.empty((session.model.config.hyper_channels, *grid.bounds[2:]), np.float32)
 
         def code_tile(index: int) -> Float:
-            v = analyse_tile(coder, grid, index, rgb[None])
+            v = analyse_tile(coder, grid, index, canvas[None])
             texture[grid.tiles[index].planes] = coder.texture(v)[0]
             return coder.prior.dequantise(coder.encode(v)[1])
 
-        area = slice(0, height), slice(0, width)
+        area = slice(0, size[1]), slice(0, size[0])
         decoded = synthesise(coder, 1, grid, area, code_tile, workers)[0][0]
-        rows, columns = (-(-side // PATCH) for side in (height, width))
-        return Profile(width, height, _loss(rgb, decoded), texture[:, :rows, :columns].transpose(1, 2, 0))
+        loss = _within(_loss(canvas, decoded), BLOCK, width, height)
+        return Profile(width, height, loss, _within(texture.transpose(1, 2, 0), PATCH, width, height))
 
 
-def _loss(rgb: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> Float:
-    """RGB (H, W, 3) before and after -> (H/8, W/8, LOSS).
+def _mirrored(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """With MARGIN pixels and more around it, up to whole quads of latents: what lies at an edge looks like the rest."""
+    height, width = rgb.shape[:2]
+    margins = [(MARGIN, MARGIN + -(side + 2 * MARGIN) % PAD) for side in (height, width)]
+    return np.pad(rgb, (*margins, (0, 0)), "symmetric")
+
+
+def _within(places: Float, pixels: int, width: int, height: int) -> Float:
+    """What belongs to the picture of places (h, w, d) of so many pixels a side."""
+    first = MARGIN // pixels
+    return places[first : first - (-height // pixels), first : first - (-width // pixels)]
+
+
+def _loss(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float:
+    """RGB (H, W, 3), sides multiples of BLOCK -> (H/8, W/8, LOSS).
 
     Bands are those of Haar's wavelet. Their directions tell a scratch from a blurred place.
     """
-    missing = [-side % BLOCK for side in rgb.shape[:2]]
-    margins = (0, missing[0]), (0, missing[1]), (0, 0)
-    before, after = (np.pad(x, margins, "edge") if any(missing) else x for x in (rgb, decoded))
     rest = (before.astype(np.float32) - after) @ LUMA
     bands = []
     for octave in range(1, LEVELS + 1):
