@@ -27,6 +27,7 @@ from vaecodec.errors import ModelError
 from vaecodec.model.config import ModelConfig
 from vaecodec.model.defaults import DEFAULT_MODEL, default_quality
 from vaecodec.model.layers import ENCODER, output_units
+from vaecodec.model.rate import RatePosition
 from vaecodec.model.reading import FORMAT, read_raw, require_file
 from vaecodec.model.shipped import EARLIER, EARLIER_FOLDER, SUFFIX, check_name, model_folder, name_of, shipped
 
@@ -68,6 +69,12 @@ class ModelFile:
 
     def float_tensor(self, name: str) -> NDArray[np.float32]:
         return self.tensors[name].astype(np.float32)
+
+    def float_row(self, table: str, rate: RatePosition) -> NDArray[np.float32]:
+        """Rows of a float table (A, ...) at a rate, interpolated linearly between anchors: (...)."""
+        rows, weight = self.tensors[table], np.float32(rate.t - rate.anchor)
+        low, high = rows[rate.anchor].astype(np.float32), rows[rate.anchor + 1].astype(np.float32)
+        return low * (1 - weight) + high * weight
 
     def exact_layer(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Weight (O, I, k, k) and bias (O,) of an integer layer in output levels (or output units of a last layer)."""

@@ -21,6 +21,10 @@ from vaecodec.nets.onnx import graphs
 from vaecodec.nets.onnx.gradients import squared_error
 
 
+MOST_RATED = 16
+"""Graphs of single rates that are kept, some 4 MB each: a search for a target tries about ten rates, in two graphs."""
+
+
 def _providers(device: str) -> list[Any]:
     """onnxruntime's providers for a device; raises BackendError if this build has none."""
     kind, _, number = device.partition(":")
@@ -52,7 +56,7 @@ class OnnxNets:
             # onnxruntime logs pages if CUDA fails; _session reports it in one line.
             self._options.log_severity_level = 4
             onnxruntime.set_default_logger_severity(4)
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._sessions: dict[tuple[str | int | RatePosition, ...], onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
         if device != "cpu":
             check_exact(self, OnnxNets(model), model)
@@ -67,36 +71,31 @@ class OnnxNets:
             raise BackendError("onnxruntime cannot use CUDA here: driver, CUDA or cuDNN are missing or do not fit it")
         return session
 
-    def _run(self, name: str, step: int | None = None, /, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        key = name if step is None else f"{name}_{step}"
+    def _run(self, name: str, *of: int | RatePosition, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """The outputs of a graph: of a step, or at a rate."""
         with self._lock:
-            if key not in self._sessions:
+            session = self._sessions.pop((name, *of), None)
+            if session is None:
                 build: Callable[..., bytes] = squared_error if name == "squared_error" else getattr(graphs, name)
-                data = build(self._model) if step is None else build(self._model, step)
-                self._sessions[key] = self._session(data)
+                session = self._session(build(self._model, *of))
+            self._sessions[name, *of] = session
+            rated = [key for key in self._sessions if isinstance(key[-1], RatePosition)]
+            for key in rated[:-MOST_RATED]:  # the longest unused
+                del self._sessions[key]
         try:
-            return self._sessions[key].run(None, inputs)
+            return session.run(None, inputs)
         except Exception as error:  # onnxruntime's own exceptions derive directly from Exception
             raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
 
-    def _at_rate(self, table: str, rate: RatePosition) -> Float:
-        """Rows of a float table (A, ...) at a rate, interpolated linearly between anchors: (...)."""
-        rows, weight = self._model.float_tensor(table), np.float32(rate.t - rate.anchor)
-        return rows[rate.anchor] * (1 - weight) + rows[rate.anchor + 1] * weight
-
-    def _block_weights(self, net: str, rate: RatePosition) -> dict[str, Float]:
-        weights = np.exp2(self._at_rate(f"{net}.blocks.rate", rate))[:, None, :, None, None]
-        return {f"rate_{i}": weight for i, weight in enumerate(weights)}
-
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
-        return self._run("analysis", pixels=pixels, **self._block_weights("analysis", rate))[0]
+        return self._run("analysis", rate, pixels=pixels)[0]
 
     def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
-        bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
+        bias = self._model.float_row("hyper_analysis.rate", rate)[None, :, None, None]
         return self._run("hyper_analysis", v=v, rate=bias)[0]
 
     def texture(self, v: Float, rate: RatePosition) -> Float:
-        bias = self._at_rate("hyper_analysis.rate", rate)[None, :, None, None]
+        bias = self._model.float_row("hyper_analysis.rate", rate)[None, :, None, None]
         return self._run("texture", v=v, rate=bias)[0]
 
     def hyper_synthesis(self, u: Float, bias: Float) -> Float:
@@ -113,7 +112,7 @@ class OnnxNets:
         return mean, index
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        return self._run("synthesis", v_hat=v_hat, **self._block_weights("synthesis", rate))[0]
+        return self._run("synthesis", rate, v_hat=v_hat)[0]
 
     def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
         if self._model.config.metric != "mse":
@@ -122,8 +121,7 @@ class OnnxNets:
         margins = [0, 0, area.top, area.left, 0, 0, rows - area.bottom, columns - area.right]
         corners = {"first": area[:2], "last": area[2:], "margins": margins}
         inputs: dict[str, NDArray[Any]] = {name: np.array(values, np.int64) for name, values in corners.items()}
-        inputs |= self._block_weights("synthesis", rate)
-        error, gradient = self._run("squared_error", v_hat=v_hat, x=x, **inputs)
+        error, gradient = self._run("squared_error", rate, v_hat=v_hat, x=x, **inputs)
         scale = np.float32(255**2 / x[0].size)
         return error * scale, gradient * scale
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from vaecodec.bitstream.spec import INDEX_LIMIT, LEAK, LEVEL, MEAN_LIMIT, PATCH, RESIDUAL, step_groups
 from vaecodec.model.file import ModelFile
+from vaecodec.model.rate import RatePosition
+from vaecodec.nets.interface import Float
 from vaecodec.nets.onnx.protobuf import UINT8, Graph
 
 
@@ -17,35 +19,39 @@ class FloatLayers:
         self.activated: list[str] = []
         """Inputs of the activations, in order."""
 
-    def conv(self, x: str, layer: str, scale_out: float = 1.0) -> str:
-        """A layer, with a factor on its output folded into its weights."""
+    def conv(self, x: str, layer: str, scale_out: Float | None = None) -> str:
+        """A layer, with factors on its output channels folded into its weights."""
         weight, bias = (self.model.float_tensor(f"{self.net}.{layer}.{part}") for part in ("weight", "bias"))
-        weight *= scale_out
-        bias *= scale_out
+        if scale_out is not None:
+            weight *= scale_out[:, None, None, None]
+            bias *= scale_out
         return self.graph.conv(x, weight, bias, weight.shape[0] if weight.shape[-1] == 3 else 1)
 
     def act(self, x: str) -> str:
         self.activated.append(x)
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
 
-    def blocks(self, x: str, count: int) -> str:
-        """The residual blocks; the inputs rate_0, rate_1, ... are the weights of their branches at the rate."""
-        for i in range(count):
+    def branch_weights(self, rate: RatePosition) -> Float:
+        """The weights (blocks, C) of the channels of the residual branches at a rate."""
+        return np.float32(RESIDUAL) * np.exp2(self.model.float_row(f"{self.net}.blocks.rate", rate))
+
+    def blocks(self, x: str, rate: RatePosition) -> str:
+        """The residual blocks at a rate, whose weights are folded into theirs: the graph then keeps onnxruntime's own
+        layout from the first block to the last."""
+        # A pool of one place changes nothing, but is a layer with that layout, which DepthToSpace is not.
+        x = self.graph.node("MaxPool", x, kernel_shape=[1, 1])
+        for i, branch in enumerate(self.branch_weights(rate)):
             block = f"blocks.layers.{i}"
-            rate = self.graph.input(f"rate_{i}", [1, self.model.config.channels, 1, 1])
             h = self.conv(self.act(self.conv(x, f"{block}.mix_in")), f"{block}.spatial")
-            x = self._add(x, self.conv(h, f"{block}.mix_out", RESIDUAL), rate)
+            x = self.graph.node("Add", self.conv(h, f"{block}.mix_out", branch), x)
             h = self.act(self.conv(x, f"{block}.expand"))
-            x = self._add(x, self.conv(h, f"{block}.contract", RESIDUAL), rate)
+            x = self.graph.node("Add", self.conv(h, f"{block}.contract", branch), x)
         return x
 
-    def _add(self, x: str, branch: str, rate: str) -> str:
-        return self.graph.node("Add", self.graph.node("Mul", branch, rate), x)
-
-    def synthesis(self, v_hat: str) -> str:
+    def synthesis(self, v_hat: str, rate: RatePosition) -> str:
         """v_hat (n, M, h, w) -> RGB around [-0.5, 0.5] (n, 3, 16h, 16w)."""
         g, config = self.graph, self.model.config
-        h = self.blocks(g.depth_to_space(self.conv(v_hat, "stem"), 2), config.decoder_blocks)
+        h = self.blocks(g.depth_to_space(self.conv(v_hat, "stem"), 2), rate)
         x = g.depth_to_space(self.conv(h, "head"), 8)
         if config.shortcut:
             x = g.node("Add", g.depth_to_space(self.conv(v_hat, "shortcut"), PATCH), x)
@@ -79,14 +85,14 @@ class _Exact:
         return self.graph.clip(y, low, LEVEL)
 
 
-def analysis(model: ModelFile) -> bytes:
-    """pixels (n, H, W, 3) uint8, rate_i (1, C, 1, 1) for each block -> y (n, M, H/16, W/16)."""
+def analysis(model: ModelFile, rate: RatePosition) -> bytes:
+    """At a rate: pixels (n, H, W, 3) uint8 -> y (n, M, H/16, W/16)."""
     config, g = model.config, Graph("analysis")
     net = FloatLayers(g, model, "analysis")
     pixels = g.input("pixels", ["n", "H", "W", 3], UINT8)
     x = g.node("Transpose", g.node("Cast", pixels, to=1), perm=[0, 3, 1, 2])
     x = g.node("Sub", g.node("Mul", x, g.constant(np.float32(1 / 255))), g.constant(np.float32(0.5)))
-    h = net.blocks(net.conv(g.space_to_depth(x, 8), "stem"), config.encoder_blocks)
+    h = net.blocks(net.conv(g.space_to_depth(x, 8), "stem"), rate)
     y = net.conv(g.space_to_depth(h, 2), "head")
     if config.shortcut:
         y = g.node("Add", net.conv(g.space_to_depth(x, PATCH), "shortcut"), y)
@@ -94,11 +100,11 @@ def analysis(model: ModelFile) -> bytes:
     return g.serialize()
 
 
-def synthesis(model: ModelFile) -> bytes:
-    """v_hat (n, M, h, w), rate_i (1, C, 1, 1) for each block -> pixels (n, 16h, 16w, 3) uint8."""
+def synthesis(model: ModelFile, rate: RatePosition) -> bytes:
+    """At a rate: v_hat (n, M, h, w) -> pixels (n, 16h, 16w, 3) uint8."""
     g = Graph("synthesis")
     v_hat = g.input("v_hat", ["n", model.config.latents, "h", "w"])
-    x = FloatLayers(g, model, "synthesis").synthesis(v_hat)
+    x = FloatLayers(g, model, "synthesis").synthesis(v_hat, rate)
     g.output(_pixels(g, x), "pixels", ["n", "H", "W", 3], UINT8)
     return g.serialize()
 
