@@ -80,15 +80,16 @@ def results_denoise() -> str:
         for kind in ("white", "gray")
         for row in found[kind]
     ]
-    cameras = [
+    not_white = [
         [
-            f"{row['camera']}, JPEG {row['jpeg']}",
+            f"{row['camera']} sensitivity" if "camera" in row else f"white, sigma {row['sigma']}",
+            str(row["jpeg"]),
             *(f"{row[name]:.2f}" for name in ("noisy", "blind")),
             f"{row['estimated_sigma']:.1f}",
             f"{row['best']:.2f} ({row['best_sigma']})",
             f"{row['wavelet_best']:.2f} ({row['wavelet_best_sigma']})",
         ]
-        for row in found["camera"]
+        for row in found["jpeg"] + found["camera"]
     ]
     encode = [
         [
@@ -103,7 +104,7 @@ def results_denoise() -> str:
     ]
     heads = (
         ["PSNR, dB", *methods.values()],
-        ["light, PSNR, dB", "as it is", "sigma estimated", "estimate", "best sigma", "wavelets, best sigma"],
+        ["noise", "JPEG", "as it is", "sigma estimated", "estimate", "best sigma", "wavelets, best sigma"],
         ["sigma", "bytes", "bytes denoised", "", "PSNR to the clean picture, dB", "denoised"],
     )
     times = found["times_of_a_round_trip"]
@@ -114,8 +115,8 @@ def results_denoise() -> str:
         [
             f"White noise on {count.format(**found)}:",
             table(heads[0], rows),
-            "Noise of a camera:",
-            table(heads[1], cameras),
+            "Noise that is not white, PSNR in dB:",
+            table(heads[1], not_white),
             "What `encode --denoise` saves, sigma estimated:",
             table(heads[2], encode),
             f"Of {clean['pictures']} crops without noise {clean['unchanged']} come back as they are, the others at "
