@@ -1,4 +1,4 @@
-"""What a run says of itself: why it stopped, what collapsed, what was learned by heart."""
+"""The report of a run: why it stopped, what collapsed, what was learned by heart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Pictures = Callable[[np.random.Generator], np.ndarray]
 
 
 def noise(random: np.random.Generator) -> np.ndarray:
-    """Of which nothing can be learned but by heart."""
+    """Noise, which can only be learned by heart."""
     return random.integers(0, 256, (64, 64, 3), np.uint8)
 
 
@@ -52,7 +52,7 @@ def waves(random: np.random.Generator) -> np.ndarray:
 
 
 def split(folder: Path, kind: Pictures, training: int, held_out: int) -> PictureStore:
-    """Pictures of one kind, with names that the split takes for what they are to be."""
+    """Pictures of one kind, named so that the split puts `held_out` of them aside."""
     (folder / "in").mkdir(parents=True)
     names = [f"{number}.png" for number in range(2000)]
     for held, count in ((False, training), (True, held_out)):
@@ -115,7 +115,7 @@ def test_latents_that_collapsed_are_named(tmp_path: Path, plain: Path) -> None:
 
 
 def test_sixteen_pictures_that_are_learned_by_heart(tmp_path: Path) -> None:
-    """Noise: a transform with latents enough fits those that it has seen, and no others."""
+    """Noise: a transform with enough latents fits the pictures that it has seen, and no others."""
     made = trainer(tmp_path, split(tmp_path, noise, 16, 6), 6, replace(TINY, latents=128, channels=96))
     made.train()
     assert names(tmp_path) == {"learned by heart"}
@@ -139,7 +139,7 @@ def test_hardness_is_not_taken_for_a_gap() -> None:
 def test_the_shipped_model_is_reported_as_counting_symbols_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three quarters of its hyper latents are always zero; nothing of it is learned by heart."""
+    """Three quarters of its hyper latents are always zero."""
     store, model = split(tmp_path, waves, 3, 3), load_model("fast")
     entropy, vae = EntropyModels(model.config), load_vae(model)
     monkeypatch.setattr(EntropyModels, "fit", partialmethod(EntropyModels.fit, steps=30))  # far enough, and quick

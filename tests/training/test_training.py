@@ -1,4 +1,4 @@
-"""The trainer: a tiny run end to end, exact resume, warm start, and the bits that it promises."""
+"""The trainer: a tiny run end to end, exact resume, warm start, and the bits that it predicts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
 
 
 def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
-    """Two steps, a stop, and two more give the same weights as four steps in one go."""
+    """Two steps, a stop and two more steps give the same weights as four steps in one go."""
 
     def steps(trainer: Trainer, shares: list[float]) -> None:
         for share in shares:
@@ -194,7 +194,7 @@ def test_ms_ssim_is_a_distortion_with_finite_gradients() -> None:
 
 
 def test_fine_tuning_for_ms_ssim(trained: tuple[Trainer, Path], store: PictureStore, tmp_path: Path) -> None:
-    """Some seconds take the model, trained for the squared error, to a lower cost in MS-SSIM."""
+    """Some seconds of fine-tuning lower the MS-SSIM cost of a model trained for squared error."""
     model = read_model(trained[1])
     options = TrainOptions(
         minutes=0.2, metric="ms-ssim", crop=192, final_crop=192, hyper_warmup=0, warmup_steps=5, bf16=False
