@@ -194,6 +194,15 @@ def test_the_line_says_why(plain: Path, tmp_path: Path, why: str | None, words: 
     assert names(tmp_path) == ({"learned by heart"} if why == "guard" else set())
 
 
+def test_the_weights_of_an_earlier_step_are_noted(plain: Path, tmp_path: Path) -> None:
+    """A run whose time ends with a validation is validated twice at its last step."""
+    last = json.loads((plain / "validation.jsonl").read_text().splitlines()[-1])
+    for step, noted in ((last["step"], False), (last["step"] - 1, True)):
+        best = last | {"step": step, "cost": last["cost"] - 0.1}
+        (tmp_path / "validation.jsonl").write_text(f"{json.dumps(best)}\n{json.dumps(last)}\n")
+        assert ("an earlier state is kept" in {found.name for found in diagnose(tmp_path).findings}) == noted
+
+
 def test_without_held_out_pictures_nobody_knows(plain: Path, tmp_path: Path) -> None:
     made = trainer(tmp_path, split(tmp_path, waves, 2, 0), 1)
     made.train()

@@ -90,11 +90,11 @@ def diagnose(run: Path) -> Diagnosis:
     last = records[-1]
     findings = [*_collapse("y", last.y_bits), *_collapse("z", last.z_bits), *_by_heart(records, why)]
     best = min(records, key=lambda record: record.cost)
-    if best is not last:
-        text = f"The validation of step {best.step} was the best; the model has the weights of then."
+    if best.step != last.step:
+        text = f"The validation at step {best.step} was the best; the model has the weights of that step."
         findings.append(Finding("an earlier state is kept", text, False))
     if why in (SIGNAL, ERROR, None):
-        text = "It did not come to its end: the same command goes on with it, and only then the learning rate falls."
+        text = "The learning rate falls only towards the end. If the run does not go on, the same command resumes it."
         findings.append(Finding("not at its end", text, False))
     stopped = "still running, or killed" if why is None else STOPPED[why]
     counts = ", ".join(f"{name} {most_live(bits)}/{bits.shape[1]}" for name, bits in _bits(last))
