@@ -194,6 +194,21 @@ def test_the_line_says_why(plain: Path, tmp_path: Path, why: str | None, words: 
     assert names(tmp_path) == ({"learned by heart"} if why == "guard" else set())
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "name"),
+    [(0.0, 0.01, None), (0.02, 0.009, "a gap"), (0.02, 0.002, "learned by heart"), (0.02, 0.06, "few held out")],
+)
+def test_a_gap_is_named_by_how_sure_it_is(
+    plain: Path, tmp_path: Path, value: float, error: float, name: str | None
+) -> None:
+    record = json.loads((plain / "validation.jsonl").read_text().splitlines()[-1])
+    record["gap"]["cost"] = [value, error]
+    (tmp_path / "validation.jsonl").write_text(json.dumps(record) + "\n")
+    found = {found.name for found in diagnose(tmp_path).findings} - {"not at its end"}
+    assert found == ({name} if name else set())
+    assert names(tmp_path) == found & {"learned by heart"}
+
+
 def test_the_weights_of_an_earlier_step_are_noted(plain: Path, tmp_path: Path) -> None:
     """A run whose time ends with a validation is validated twice at its last step."""
     last = json.loads((plain / "validation.jsonl").read_text().splitlines()[-1])

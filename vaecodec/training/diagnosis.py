@@ -162,6 +162,9 @@ def _by_heart(records: list[Record], why: str | None) -> list[Finding]:
     if value - 2 * error > BY_HEART:
         text = f"Held-out pictures cost {percent(value):.1f} % more than training pictures that are as hard."
         return [Finding(name, text, True)]
+    if value - 2 * error > 0:
+        text = f"Held-out pictures seem to cost {percent(value):.1f} % more: if that grows, training is memorising."
+        return [Finding("a gap", text, False)]
     if 2 * error > UNSURE:
         text = f"With {last.held_out} held-out pictures only a large gap would be seen."
         return [Finding("few held out", text, False)]
