@@ -212,15 +212,16 @@ def training_ladder() -> str:
 {table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
 
 
-def find_recall() -> str:
-    if not (RESULTS / "find.json").exists():
+def find_recall(name: str) -> str:
+    if not (RESULTS / name).exists():
         return "Not measured on the shipped weights yet."
-    found = load("find.json")
-    rows = [
-        [kind, *(f"{row[mode]:.3f}" for mode in ("phash", "whole", "parts", "shortlist", "sure and right"))]
-        for kind, row in found["kinds"].items()
-    ]
-    recall = table(["query", "phash, 64 bits", "`find`", "`find --crops`", "shortlist of textures", "sure"], rows)
+    found = load(name)
+    head = ["query", "phash, 64 bits", "`find`", "`find --crops`", "shortlist of textures", "sure"]
+    modes = "phash", "whole", "parts", "shortlist", "sure and right"
+
+    def recall(kinds: dict) -> str:
+        return table(head, [[kind, *(f"{row[mode]:.3f}" for mode in modes)] for kind, row in kinds.items()])
+
     wrong = sum(round(row["sure and wrong"] * found["queries"]) for row in found["kinds"].values())
     total = len(found["kinds"]) * found["queries"]
     lines = "\n".join(
@@ -231,10 +232,10 @@ def find_recall() -> str:
     low, high = (f(row["parts"] for row in times) for f in (min, max))
     return f"""Share of queries whose first match is right (recall@1): {found["archive"]} photographs and other training pictures of long side
 448, encoded with `{found["model"]}` ({found["identity"]}) at quality {found["quality"]}, {found["queries"]} queries of each kind
-(`benchmarks/studies/find.py`, [find.json](../benchmarks/results/find.json)). "Shortlist": how often the textures alone have the
+(`benchmarks/studies/find.py`, [{name}](../benchmarks/results/{name})). "Shortlist": how often the textures alone have the
 picture among their first 64; "sure": how often `--crops` is right and calls it so.
 
-{recall}
+{recall(found["kinds"])}
 
 Of all {total} queries with `--crops`, {wrong} were called sure of a wrong picture. The first match of {found["queries"]} queries that are not in
 the archive is called:
