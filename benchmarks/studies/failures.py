@@ -56,9 +56,9 @@ RUNS = {
     "full-price": Run(TrainOptions(8, hyper_warmup=0, validate_minutes=2.5)),
     "dear": Run(TrainOptions(4, validate_minutes=2), spoil=dear),
     "silent": Run(TrainOptions(4, hyper_warmup=0, validate_minutes=2), spoil=silent),
-    "scratch": Run(TrainOptions(4, validate_minutes=2)),
     "heart": Run(TrainOptions(15, hyper_warmup=0, validate_minutes=2.5), "fast", few=True),
     "heart-long": Run(TrainOptions(20, hyper_warmup=0, decay=0.5, validate_minutes=5, **SMALL), "fast", few=True),
+    "heart-scratch": Run(TrainOptions(10, validate_minutes=2.5, **SMALL), few=True),
     "shipped": Run(TrainOptions(6, hyper_warmup=0, validate_minutes=2.5), "fast"),
 }
 

@@ -23,7 +23,7 @@ from vaecodec.model.file import read_model  # noqa: E402
 from vaecodec.nets.torch.backend import load_vae  # noqa: E402
 from vaecodec.nets.torch.distortion import distortion  # noqa: E402
 from vaecodec.nets.torch.vae import VAE  # noqa: E402
-from vaecodec.training.data.crops import CropSampler, centre_crops  # noqa: E402
+from vaecodec.training.data.crops import CropSampler, centre_crops, spread_crops  # noqa: E402
 from vaecodec.training.data.pictures import PictureStore, is_validation  # noqa: E402
 from vaecodec.training.data.synthetic import altered_crop, synthetic_crop  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
@@ -47,6 +47,18 @@ def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) 
     assert [crop.shape for crop in centre_crops(store.train, store, 3, 128)] == [(128, 128, 3)] * min(
         3, len(store.train)
     )
+
+
+def test_few_pictures_are_looked_at_in_several_places(store: PictureStore) -> None:
+    entries = sorted(store.train, key=lambda entry: min(entry["shape"][:2]))
+    size = min(entries[0]["shape"][:2])
+    for count in (1, len(entries), 2 * len(entries) - 1):
+        found, centres = (crops(entries, store, count, size) for crops in (spread_crops, centre_crops))
+        assert all(map(np.array_equal, found, centres))
+    crops = spread_crops(entries, store, 4 * len(entries), size)
+    assert len(entries) < len(crops) <= 4 * len(entries)
+    assert len({crop.tobytes() for crop in crops}) == len(crops)
+    assert len(spread_crops(entries, store, 9 * len(entries), 512)) == len(entries)  # smaller ones have no corners
 
 
 def test_crops_are_what_was_asked_for(store: PictureStore) -> None:

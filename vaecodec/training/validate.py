@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from vaecodec.model.config import ModelConfig
 from vaecodec.nets.torch.distortion import distortion
 from vaecodec.nets.torch.vae import VAE
-from vaecodec.training.data.crops import centre_crops
+from vaecodec.training.data.crops import spread_crops
 from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.gap import Costs, Gap, measure_gap
 
 CROPS, SIZE = 32, 256
-"""How many pictures of each split are looked at, and the side of their centre crops in pixels."""
+"""How many crops of each split are looked at, and their side in pixels."""
 FLOOR = 1e-3
 """Squared error below which a picture counts as perfect: of flat ones the logarithm would be anything."""
 
@@ -79,10 +79,10 @@ def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def looked_at(store: PictureStore, crops: int = CROPS, size: int = SIZE) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Crops of the validation split and of the training pictures. Without a validation split (very few pictures)
-    training pictures stand in for it."""
-    held_out = centre_crops(store.validation or store.train, store, crops, size)
-    return held_out, centre_crops(store.train, store, crops, size)
+    """Crops of the validation split and of the training pictures, of as many pictures as there are. Without a
+    validation split (very few pictures) training pictures stand in for it."""
+    held_out = spread_crops(store.validation or store.train, store, crops, size)
+    return held_out, spread_crops(store.train, store, crops, size)
 
 
 def validate(
@@ -110,7 +110,7 @@ def validate(
         seen.z_bits,
         _cost(seen.points, vae.config),
         _cost(trained.points, vae.config),
-        len(held_out) if store.validation else 0,
+        min(len(store.validation), crops),
         gap,
     )
 
