@@ -140,8 +140,12 @@ def _collapse(name: str, bits: NDArray[np.float64]) -> list[Finding]:
     dead = np.flatnonzero(sums < COLLAPSED)
     if len(dead):
         where = "at all rates" if len(dead) == len(sums) else f"at {len(dead)} of {len(sums)} rates"
-        advice = "raise their price more slowly (hyper_warmup)" if name == "z" else "look at the lowest lambda"
-        text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {advice}."
+        cause = (
+            "their bits cost too much at first (hyper_warmup), or all of them began by rounding to zero"
+            if name == "z"
+            else "the lowest lambda may be too low"
+        )
+        text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {cause}."
         return [Finding(f"{name} collapsed", text, True)]
     if silent:
         text = f"{silent} of the {bits.shape[1]} channels of {name} carry next to nothing at every rate."
@@ -166,8 +170,10 @@ def _by_heart(records: list[Record], why: str | None) -> list[Finding]:
         text = f"Held-out pictures seem to cost {percent(value):.1f} % more: if that grows, training is memorising."
         return [Finding("a gap", text, False)]
     if 2 * error > UNSURE:
-        text = f"With {last.held_out} held-out pictures only a large gap would be seen."
-        return [Finding("few held out", text, False)]
+        text = (
+            f"It is known to {percent(2 * error):.0f} % only. More held-out pictures, or a riper model, tell it better."
+        )
+        return [Finding("gap unsure", text, False)]
     return []
 
 
