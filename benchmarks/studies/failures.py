@@ -53,6 +53,7 @@ class Run:
 
 SMALL = {"crop": 128, "final_crop": 128}
 RUNS = {
+    "scratch": Run(TrainOptions(8, steps=444, validate_minutes=5)),
     "full-price": Run(TrainOptions(8, hyper_warmup=0, validate_minutes=2.5)),
     "dear": Run(TrainOptions(4, validate_minutes=2), spoil=dear),
     "silent": Run(TrainOptions(4, hyper_warmup=0, validate_minutes=2), spoil=silent),

@@ -207,7 +207,13 @@ def test_the_line_says_why(plain: Path, tmp_path: Path, why: str | None, words: 
 
 @pytest.mark.parametrize(
     ("value", "error", "name"),
-    [(0.0, 0.01, None), (0.02, 0.009, "a gap"), (0.02, 0.002, "learned by heart"), (0.02, 0.06, "gap unsure")],
+    [
+        (0.0, 0.01, None),
+        (0.02, 0.009, "a gap"),
+        (0.01, 0.001, "a gap"),
+        (0.02, 0.006, "learned by heart"),
+        (0.02, 0.06, "gap unsure"),
+    ],
 )
 def test_a_gap_is_named_by_how_sure_it_is(
     plain: Path, tmp_path: Path, value: float, error: float, name: str | None

@@ -25,7 +25,9 @@ TOP = 32
 COLLAPSED = 1.0
 """Bits that all channels of y, or of z, carry together at one position, below which they have collapsed."""
 BY_HEART = 0.0144
-"""log2(1.01): held-out pictures that surely cost more than 1 % above the training's."""
+"""log2(1.01): so much more held-out pictures cost where training pictures are learned by heart, if that is SURE."""
+SURE, LIKELY = 3, 2
+"""Standard errors that a gap is above 0."""
 UNSURE = 0.07
 """log2(1.05): a gap that is not known to 5 % is not known."""
 LARGEST = 1 << 28
@@ -140,11 +142,7 @@ def _collapse(name: str, bits: NDArray[np.float64]) -> list[Finding]:
     dead = np.flatnonzero(sums < COLLAPSED)
     if len(dead):
         where = "at all rates" if len(dead) == len(sums) else f"at {len(dead)} of {len(sums)} rates"
-        cause = (
-            "their bits cost too much at first (hyper_warmup), or all of them began by rounding to zero"
-            if name == "z"
-            else "the lowest lambda may be too low"
-        )
+        cause = "their bits cost too much (hyper_warmup)" if name == "z" else "the lowest lambda may be too low"
         text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {cause}."
         return [Finding(f"{name} collapsed", text, True)]
     if silent:
@@ -163,16 +161,14 @@ def _by_heart(records: list[Record], why: str | None) -> list[Finding]:
     if last.gap is None:
         return []
     value, error = last.gap["cost"]
-    if value - 2 * error > BY_HEART:
+    if value > max(BY_HEART, SURE * error):
         text = f"Held-out pictures cost {percent(value):.1f} % more than training pictures that are as hard."
         return [Finding(name, text, True)]
-    if value - 2 * error > 0:
+    if value > LIKELY * error:
         text = f"Held-out pictures seem to cost {percent(value):.1f} % more: if that grows, training is memorising."
         return [Finding("a gap", text, False)]
     if 2 * error > UNSURE:
-        text = (
-            f"It is known to {percent(2 * error):.0f} % only. More held-out pictures, or a riper model, tell it better."
-        )
+        text = f"Known to {percent(2 * error):.0f} % only; more held-out pictures or a longer run would tell more."
         return [Finding("gap unsure", text, False)]
     return []
 
