@@ -33,7 +33,7 @@ from vaecodec.training.entropy import EntropyModels  # noqa: E402
 from vaecodec.training.export import warm_start  # noqa: E402
 from vaecodec.training.gap import at_equal_hardness  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
-from vaecodec.training.validate import _Channels, looked_at, to_batch, validate  # noqa: E402
+from vaecodec.training.validate import looked_at, to_batch, validate  # noqa: E402
 from vaecodec.viewer.run_page import write_report  # noqa: E402
 
 Pictures = Callable[[np.random.Generator], np.ndarray]
@@ -102,18 +102,6 @@ def test_hyper_latents_that_collapsed_are_named(tmp_path: Path) -> None:
     assert last.points["z_bpp"].min() > 0
     assert last.z_bits.max() == 0
     assert "y 16/16, z 0/8 channels" in diagnose(tmp_path).line
-
-
-def test_bits_of_an_unripe_density_do_not_count() -> None:
-    """A channel carries at most the entropy of its symbols, whatever the density charges."""
-    channels = _Channels(1, 3, torch.device("cpu"))
-    symbols = torch.zeros(1, 3, 8, 8)
-    symbols[0, 1] = torch.arange(64).reshape(8, 8) % 2
-    symbols[0, 2] = torch.arange(64).reshape(8, 8)
-    for _ in range(2):
-        channels.see(torch.full((1, 3), 64 * 2.5), symbols)
-    assert channels.bits_a_latent()[0].tolist() == pytest.approx([0, 1, 2.5])
-    assert channels.used[0].tolist() == [False, True, True]
 
 
 def test_latents_that_collapsed_are_named(tmp_path: Path, plain: Path) -> None:

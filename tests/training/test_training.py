@@ -33,7 +33,7 @@ from vaecodec.training.guard import Guard  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.mixtures import count_symbols, fit_mixtures  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402
-from vaecodec.training.validate import validate  # noqa: E402
+from vaecodec.training.validate import _Channels, validate  # noqa: E402
 
 
 def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) -> None:
@@ -59,6 +59,18 @@ def test_few_pictures_are_looked_at_in_several_places(store: PictureStore) -> No
     assert len(entries) < len(crops) <= 4 * len(entries)
     assert len({crop.tobytes() for crop in crops}) == len(crops)
     assert len(spread_crops(entries, store, 9 * len(entries), 512)) == len(entries)  # smaller ones have no corners
+
+
+def test_bits_of_an_unripe_density_do_not_count() -> None:
+    """A channel carries at most the entropy of its symbols, whatever the density charges."""
+    channels = _Channels(1, 3, torch.device("cpu"))
+    symbols = torch.zeros(1, 3, 8, 8)
+    symbols[0, 1] = torch.arange(64).reshape(8, 8) % 2
+    symbols[0, 2] = torch.arange(64).reshape(8, 8)
+    for _ in range(2):
+        channels.see(torch.full((1, 3), 64 * 2.5), symbols)
+    assert channels.bits_a_latent()[0].tolist() == pytest.approx([0, 1, 2.5])
+    assert channels.used[0].tolist() == [False, True, True]
 
 
 def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
