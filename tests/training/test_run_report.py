@@ -90,7 +90,7 @@ def test_a_run_with_nothing_wrong(plain: Path) -> None:
 
 
 def test_hyper_latents_that_collapsed_are_named(tmp_path: Path) -> None:
-    """All of z rounds to zero from the start, as it comes to do where its bits cost their full price too early."""
+    """All of z rounds to zero from the start, and does so still after these few steps."""
     made = trainer(tmp_path, split(tmp_path, waves, 12, 6), 6)
     with torch.no_grad():
         made.vae.hyper_gain.fill_(-8)
