@@ -168,7 +168,7 @@ SECTIONS = {
     "README.md": {"results": readme_results, "qualities": partial(meaning, MODEL)},
     "docs/training.md": {"ladder": training_ladder},
     "docs/startup.md": {"workers": startup_workers},
-    "docs/find.md": {"find": find_recall},
+    "docs/find.md": {name: partial(find_recall, f"{name}.json") for name in ("find", "find-large")},
     "docs/anomaly.md": {"anomaly": anomaly_areas},
     **{
         f"models/{name}.md": {

@@ -80,15 +80,16 @@ def results_denoise() -> str:
         for kind in ("white", "gray")
         for row in found[kind]
     ]
-    cameras = [
+    not_white = [
         [
-            f"{row['camera']}, JPEG {row['jpeg']}",
+            f"{row['camera']} sensitivity" if "camera" in row else f"white, sigma {row['sigma']}",
+            str(row["jpeg"]),
             *(f"{row[name]:.2f}" for name in ("noisy", "blind")),
             f"{row['estimated_sigma']:.1f}",
             f"{row['best']:.2f} ({row['best_sigma']})",
             f"{row['wavelet_best']:.2f} ({row['wavelet_best_sigma']})",
         ]
-        for row in found["camera"]
+        for row in found["jpeg"] + found["camera"]
     ]
     encode = [
         [
@@ -103,7 +104,7 @@ def results_denoise() -> str:
     ]
     heads = (
         ["PSNR, dB", *methods.values()],
-        ["light, PSNR, dB", "as it is", "sigma estimated", "estimate", "best sigma", "wavelets, best sigma"],
+        ["noise", "JPEG", "as it is", "sigma estimated", "estimate", "best sigma", "wavelets, best sigma"],
         ["sigma", "bytes", "bytes denoised", "", "PSNR to the clean picture, dB", "denoised"],
     )
     times = found["times_of_a_round_trip"]
@@ -114,8 +115,8 @@ def results_denoise() -> str:
         [
             f"White noise on {count.format(**found)}:",
             table(heads[0], rows),
-            "Noise of a camera:",
-            table(heads[1], cameras),
+            "Noise that is not white, PSNR in dB:",
+            table(heads[1], not_white),
             "What `encode --denoise` saves, sigma estimated:",
             table(heads[2], encode),
             f"Of {clean['pictures']} crops without noise {clean['unchanged']} come back as they are, the others at "
@@ -211,15 +212,16 @@ def training_ladder() -> str:
 {table(["part", "row", "what", "steps", "all", "low", "high"], rows)}"""
 
 
-def find_recall() -> str:
-    if not (RESULTS / "find.json").exists():
+def find_recall(name: str) -> str:
+    if not (RESULTS / name).exists():
         return "Not measured on the shipped weights yet."
-    found = load("find.json")
-    rows = [
-        [kind, *(f"{row[mode]:.3f}" for mode in ("phash", "whole", "parts", "shortlist", "sure and right"))]
-        for kind, row in found["kinds"].items()
-    ]
-    recall = table(["query", "phash, 64 bits", "`find`", "`find --crops`", "shortlist of textures", "sure"], rows)
+    found = load(name)
+    head = ["query", "phash, 64 bits", "`find`", "`find --crops`", "shortlist of textures", "sure"]
+    modes = "phash", "whole", "parts", "shortlist", "sure and right"
+
+    def recall(kinds: dict) -> str:
+        return table(head, [[kind, *(f"{row[mode]:.3f}" for mode in modes)] for kind, row in kinds.items()])
+
     wrong = sum(round(row["sure and wrong"] * found["queries"]) for row in found["kinds"].values())
     total = len(found["kinds"]) * found["queries"]
     lines = "\n".join(
@@ -230,10 +232,10 @@ def find_recall() -> str:
     low, high = (f(row["parts"] for row in times) for f in (min, max))
     return f"""Share of queries whose first match is right (recall@1): {found["archive"]} photographs and other training pictures of long side
 448, encoded with `{found["model"]}` ({found["identity"]}) at quality {found["quality"]}, {found["queries"]} queries of each kind
-(`benchmarks/studies/find.py`, [find.json](../benchmarks/results/find.json)). "Shortlist": how often the textures alone have the
+(`benchmarks/studies/find.py`, [{name}](../benchmarks/results/{name})). "Shortlist": how often the textures alone have the
 picture among their first 64; "sure": how often `--crops` is right and calls it so.
 
-{recall}
+{recall(found["kinds"])}
 
 Of all {total} queries with `--crops`, {wrong} were called sure of a wrong picture. The first match of {found["queries"]} queries that are not in
 the archive is called:

@@ -70,9 +70,13 @@ def as_a_camera(clean: LEVELS, electrons: float, reading: float, jpeg: int, seed
             for c in range(3)
         ]
         views.append(to_levels(255 * np.clip(np.stack(planes, -1), 0, 1) ** (1 / 2.2)))
+    return as_jpeg(views[0], jpeg), views[1]
+
+
+def as_jpeg(levels: LEVELS, quality: int) -> LEVELS:
     file = io.BytesIO()
-    Image.fromarray(views[0]).save(file, "JPEG", quality=jpeg, subsampling=0 if jpeg >= 90 else 2)
-    return np.asarray(Image.open(file)), views[1]
+    Image.fromarray(levels).save(file, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
+    return np.asarray(Image.open(file))
 
 
 def wavelet(noisy: LEVELS, sigma: float | None, **more: Any) -> NDArray:
@@ -153,30 +157,40 @@ def without_noise(crops: list[LEVELS], usual: Denoiser) -> dict[str, Any]:
     }
 
 
-def camera_noise(crops: list[LEVELS], usual: Denoiser) -> list[dict[str, Any]]:
+def not_white(pairs: list[tuple[LEVELS, LEVELS]], usual: Denoiser) -> dict[str, Any]:
     """Blind, and with the sigma that is best on the mean, beside the same of wavelets."""
-    rows, sigmas = [], (2, 3, 5, 7, 10, 14, 20, 28)
-    for (name, camera), jpeg in itertools.product(CAMERAS.items(), (95, 75)):
-        pairs = [as_a_camera(crop, *camera, jpeg, seed) for seed, crop in enumerate(crops)]
-        known = best([{"sigma": s} for s in sigmas], lambda noisy, sigma: ours(usual, noisy, sigma), pairs)
-        waves = best([{"sigma": s} for s in sigmas], lambda noisy, sigma: wavelet(noisy, sigma), pairs)
-        rows.append(
-            {
-                "camera": name,
-                "jpeg": jpeg,
-                "noisy": statistics.mean(psnr(*pair) for pair in pairs),
-                "blind": statistics.mean(psnr(ours(usual, noisy, None), clean) for noisy, clean in pairs),
-                "estimated_sigma": statistics.median(usual(to_picture(noisy)).sigma for noisy, _ in pairs),
-                "best_sigma": known[1]["sigma"],
-                "best": known[0],
-                "wavelet_best_sigma": waves[1]["sigma"],
-                "wavelet_best": waves[0],
-                "wavelet_blind": statistics.mean(
-                    psnr(wavelet(n, 255 * estimate_sigma(n / 255, channel_axis=-1, average_sigmas=True)), clean)
-                    for n, clean in pairs
-                ),
-            }
-        )
+    sigmas = [{"sigma": sigma} for sigma in (2, 3, 5, 7, 10, 14, 20, 28)]
+    known = best(sigmas, lambda noisy, sigma: ours(usual, noisy, sigma), pairs)
+    waves = best(sigmas, lambda noisy, sigma: wavelet(noisy, sigma), pairs)
+    return {
+        "noisy": statistics.mean(psnr(*pair) for pair in pairs),
+        "blind": statistics.mean(psnr(ours(usual, noisy, None), clean) for noisy, clean in pairs),
+        "estimated_sigma": statistics.median(usual(to_picture(noisy)).sigma for noisy, _ in pairs),
+        "best_sigma": known[1]["sigma"],
+        "best": known[0],
+        "wavelet_best_sigma": waves[1]["sigma"],
+        "wavelet_best": waves[0],
+        "wavelet_blind": statistics.mean(
+            psnr(wavelet(n, 255 * estimate_sigma(n / 255, channel_axis=-1, average_sigmas=True)), clean)
+            for n, clean in pairs
+        ),
+    }
+
+
+def camera_noise(crops: list[LEVELS], usual: Denoiser) -> list[dict[str, Any]]:
+    rows = []
+    for (name, camera), quality in itertools.product(CAMERAS.items(), (95, 75)):
+        pairs = [as_a_camera(crop, *camera, quality, seed) for seed, crop in enumerate(crops)]
+        rows.append({"camera": name, "jpeg": quality} | not_white(pairs, usual))
+    return rows
+
+
+def white_as_jpeg(crops: list[LEVELS], usual: Denoiser, sigma: float = 10) -> list[dict[str, Any]]:
+    """White noise, then JPEG; the clean picture has not been one."""
+    rows = []
+    for quality in (95, 85, 75):
+        pairs = [(as_jpeg(white(crop, sigma, seed), quality), crop) for seed, crop in enumerate(crops)]
+        rows.append({"sigma": sigma, "jpeg": quality} | not_white(pairs, usual))
     return rows
 
 
@@ -261,6 +275,7 @@ def main() -> None:
         "gray": lambda: [white_noise(gray, sigma, once, usual) for sigma in SIGMAS],
         "without_noise": lambda: without_noise(crops, usual),
         "camera": lambda: camera_noise(crops, usual),
+        "jpeg": lambda: white_as_jpeg(crops, usual),
         "encode": lambda: saved(crops, usual),
         "times_of_a_round_trip": lambda: times(crops[0], once, usual),
     }

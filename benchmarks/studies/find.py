@@ -5,7 +5,10 @@ perceptual hash; how often a match is called sure, rightly and wrongly; CPU time
 
 500 pictures of long side 448 are encoded once into the cache; 150 of them are queries, and 150 others, which are not in
 the archive. The scales and thresholds of the search were chosen on other pictures (the 650 after these in the order of
-`chosen`). Writes benchmarks/results/find.json.
+`chosen`). Writes benchmarks/results/find.json. A larger archive, in which these 650 are no queries:
+
+    python benchmarks/studies/find.py ../shared/data/train --cache /tmp/find --archive 2000 --queries 50 \
+        --kinds "JPEG 30,gray,mirrored,30 % off a corner,half of each side" --out benchmarks/results/find-large.json
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from vaecodec.features import Index
 from vaecodec.uses.searching import TEXTURES, Query, search
 
 RESULT = Path(__file__).parents[1] / "results/find.json"
-LONG_SIDE, QUALITY, ARCHIVE, QUERIES = 448, 50, 500, 150
+LONG_SIDE, QUALITY = 448, 50
 Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
@@ -79,11 +82,11 @@ KINDS: dict[str, Edit] = {
 }
 
 
-def chosen(folder: Path, cache: Path) -> dict[str, Path]:
-    """Archive and absent pictures as PNGs in the cache, by their names, in an order of their hashes."""
+def chosen(folder: Path, cache: Path, count: int) -> dict[str, Path]:
+    """`count` pictures as PNGs in the cache, by their names, in an order of their hashes."""
     entries = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
     names = [entry["name"] for entry in entries if max(entry["w"], entry["h"]) >= LONG_SIDE]
-    names = sorted(names, key=lambda name: hashlib.sha256(f"find{name}".encode()).hexdigest())[: ARCHIVE + QUERIES]
+    names = sorted(names, key=lambda name: hashlib.sha256(f"find{name}".encode()).hexdigest())[:count]
     cache.mkdir(parents=True, exist_ok=True)
     places = {name: cache / f"{name}.png" for name in names}
     if all(path.exists() for path in places.values()):
@@ -116,14 +119,15 @@ def phash(image: Image.Image) -> np.ndarray:
     return (low > np.median(low)).ravel()
 
 
-def measured(edit: Edit, pictures: dict[str, Path], hashes: np.ndarray, index: Index, codec: vaecodec.Codec) -> dict:
-    """A row: recall@1 and how sure, of the queries of one kind; hashes (ARCHIVE, 64) of the archive."""
-    names = list(pictures)[:QUERIES]
+def measured(edit: Edit, queries: dict[str, Path], hashes: np.ndarray, index: Index, codec: vaecodec.Codec) -> dict:
+    """A row: recall@1 and how sure, of the queries of one kind; hashes (N, 64) of the archive, which begins with
+    them."""
+    names = list(queries)
     (group,) = index.groups
     hits = {"phash": 0, "whole": 0, "parts": 0, "shortlist": 0, "sure and right": 0, "sure and wrong": 0}
     seconds: dict[str, list[float]] = {"whole": [], "parts": []}
     for number, name in enumerate(names):
-        query = edit(Image.open(pictures[name]), np.random.default_rng(number))
+        query = edit(Image.open(queries[name]), np.random.default_rng(number))
         distances = (hashes != phash(query)).sum(1)
         hits["phash"] += int(distances[number] == distances.min())  # ties count for it
         asked = Query.of(query, codec)
@@ -140,13 +144,13 @@ def measured(edit: Edit, pictures: dict[str, Path], hashes: np.ndarray, index: I
     return row | {"cpu_seconds": {mode: round(median(values), 3) for mode, values in seconds.items()}}
 
 
-def absent(pictures: dict[str, Path], index: Index, codec: vaecodec.Codec) -> dict:
+def absent(queries: list[Path], index: Index, codec: vaecodec.Codec) -> dict:
     """What is said of queries that are not in the archive, by what they are: counts of each word."""
     rows = {}
     for kind in ("JPEG 30", "half of each side"):
         words = {"sure": 0, "likely": 0, "unsure": 0}
-        for number, name in enumerate(list(pictures)[ARCHIVE:]):
-            query = KINDS[kind](Image.open(pictures[name]), np.random.default_rng(number))
+        for number, path in enumerate(queries):
+            query = KINDS[kind](Image.open(path), np.random.default_rng(number))
             words[index.find(query, parts=True, codec=codec)[0].certainty] += 1
         rows[kind] = words
         print("absent", kind, words, flush=True)
@@ -158,11 +162,15 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="folder of pictures and .vaec files, some 250 MB")
     parser.add_argument("--model")
+    parser.add_argument("--archive", type=int, default=500, help="pictures that are looked through")
+    parser.add_argument("--queries", type=int, default=150, help="of each kind")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="what is done to the queries")
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     codec = vaecodec.Codec(arguments.model, threads=1, keep=False)
-    pictures = chosen(arguments.pictures, arguments.cache)
-    files = encoded(dict(list(pictures.items())[:ARCHIVE]), codec)
+    pictures = list(chosen(arguments.pictures, arguments.cache, arguments.archive + arguments.queries).items())
+    archive, queries = dict(pictures[: arguments.archive]), dict(pictures[: arguments.queries])
+    files = encoded(archive, codec)
     start = time.process_time()
     index = Index.build(files, codec)
     building = time.process_time() - start
@@ -174,19 +182,19 @@ def main() -> None:
         "identity": codec.model.identity.hex(),
         "quality": QUALITY,
         "archive": len(index),
-        "queries": QUERIES,
+        "queries": len(queries),
         "index": {
             "cpu_milliseconds_a_file": round(1000 * building / len(index), 1),
             "bytes_a_file": round(saved.stat().st_size / len(index)),
         },
         "kinds": {},
     }
-    hashes = np.stack([phash(Image.open(path)) for path in list(pictures.values())[:ARCHIVE]])
-    for kind, edit in KINDS.items():
-        result["kinds"][kind] = measured(edit, pictures, hashes, index, codec)
+    hashes = np.stack([phash(Image.open(path)) for path in archive.values()])
+    for kind in arguments.kinds.split(","):
+        result["kinds"][kind] = measured(KINDS[kind], queries, hashes, index, codec)
         print(kind, result["kinds"][kind], flush=True)
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    result["absent"] = absent(pictures, index, codec)
+    result["absent"] = absent([path for _, path in pictures[arguments.archive :]], index, codec)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The command line as users meet it: real processes, exit codes, one line of error, no partial files."""
+"""The command line as users meet it: real processes, exit codes, one-line errors, no partial files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ok(*arguments: object, **options: object) -> subprocess.CompletedProcess:
 
 
 def fails(*arguments: object, code: int = 1, **options: object) -> str:
-    """Run, expect the exit code and exactly one line on stderr, return it."""
+    """Run the command, check its exit code and that stderr has exactly one line, and return that line."""
     result = vaecodec(*arguments, **options)
     message = result.stderr.decode()
     assert result.returncode == code, (result.returncode, message)
@@ -188,7 +188,7 @@ def test_metadata_limit(tmp_path: Path, picture: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def tiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiled file of 3 x 2 groups, and with its decoded image."""
+    """A folder with a tiled file of 3 x 2 groups and its decoded image."""
     folder = tmp_path_factory.mktemp("tiled")
     Image.fromarray(generated_picture(240, 380)).save(folder / "a.png")
     ok("encode", "a.png", "--tile", 128, cwd=folder)

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, as services have them, and unexpected errors."""
+"""Closed standard streams, as services have them, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes descriptors b
 
 
 def closed(streams: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    """Run with some of `<&-`, `>&-`, `2>&-`."""
+    """Run with some of `<&-`, `>&-`, `2>&-` in a shell."""
     line = f'exec "$@" {streams}'
     command = ["sh", "-c", line, "sh", *VAECODEC, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, cwd=cwd, timeout=120)

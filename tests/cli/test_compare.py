@@ -1,4 +1,4 @@
-"""vaecodec compare: files of any format against the first, in figures."""
+"""vaecodec compare: measures files of any format against the first one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vaecodec.viewer.figures import Shown, likeness
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, the current one, with an image as a.png, a.jpg and a.vaec."""
+    """The working folder, with one image as a.png, a.jpg and a.vaec."""
     monkeypatch.chdir(tmp_path)
     image = Image.fromarray(generated_picture(170, 210))
     image.save("a.png")

@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=alert(1)> $title \"'&<script>.png"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """page.html, of a large image with a hostile name and two that were made of it; clear.html, of transparent ones."""
+    """page.html compares a large image of hostile name with two versions of it; clear.html, transparent images."""
     folder = tmp_path_factory.mktemp("page")
     image = Image.fromarray(generated_picture(900, 1500))
     image.save(folder / HOSTILE)
@@ -44,7 +44,7 @@ def browser() -> Iterator[Any]:
 
 
 def seen(page: Any) -> np.ndarray:
-    """The two images as they are on the screen, without their frame: (H, W, 3)."""
+    """Screenshots (H, W, 3) of the two images, without their frame."""
     return np.asarray(Image.open(io.BytesIO(page.locator("#sheet").screenshot())).convert("RGB"))
 
 

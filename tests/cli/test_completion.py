@@ -1,4 +1,4 @@
-"""Tab, typed into a real bash."""
+"""Tab completion, typed into a real bash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 30
 
 
 class Bash:
-    """An interactive bash on a terminal of its own, in a folder, with the completion of vaecodec."""
+    """An interactive bash in its own terminal, with vaecodec's completion loaded."""
 
     def __init__(self, folder: Path) -> None:
         programs = folder / "bin"
@@ -43,7 +43,7 @@ class Bash:
         self.type('eval "$(_VAECODEC_COMPLETE=bash_source vaecodec)"\n', PROMPT)
 
     def type(self, keys: str, until: str) -> str:
-        """What the terminal shows after these keys, up to what is waited for."""
+        """Type these keys, and return what the terminal shows until the expected text appears."""
         os.write(self._end, keys.encode())
         return self._until(until, keys.rstrip("\t\n"))
 

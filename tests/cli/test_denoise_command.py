@@ -1,4 +1,4 @@
-"""The command that denoises, and encoding without the noise."""
+"""`vaecodec denoise` and `vaecodec encode --denoise`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_wrong_arguments(noisy: Path) -> None:
 
 
 def test_encode_without_the_noise(noisy: Path) -> None:
-    """As the denoised picture is encoded; the option needs no value, wherever it stands."""
+    """Gives the file of the denoised picture; the option takes no value, wherever it stands."""
     expected = vaecodec.encode(vaecodec.denoise(noisy))
     out = noisy.with_name("out.vaec")
     for words in ([noisy, out, "--denoise"], ["--denoise", noisy, out], [noisy, "--denoise", "auto", out]):

@@ -1,4 +1,4 @@
-"""Files for Linux desktops say what the format says."""
+"""The files for Linux desktops agree with the format."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three coded scenes, one of them in a folder within, and a drawing kept as pixels."""
+    """A folder with three encoded scenes, one of them in a subfolder, and a drawing kept as pixels."""
     folder = tmp_path_factory.mktemp("find")
     (folder / "in/deep").mkdir(parents=True)
     for seed, name in enumerate(("a", "b", "deep/c")):
@@ -97,7 +97,7 @@ def test_what_is_refused(archive: Path, tmp_path: Path) -> None:
 
 
 def test_an_index_of_another_model_is_refused(archive: Path, tmp_path: Path) -> None:
-    """The tiny model is not shipped: without its file the index is of no use."""
+    """The tiny model is not shipped: without its file the index is useless."""
     assert run("features", archive / "coded", "-o", tmp_path / "x.npz").returncode == 0
     command = [*VAECODEC, "find", archive / "in/a.png", tmp_path / "x.npz"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)

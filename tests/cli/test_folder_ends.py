@@ -1,4 +1,4 @@
-"""Folders: however a run or one of its workers ends, nothing else is lost."""
+"""Folders: however a run or a worker ends, no other work is lost."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("kind", ["encode", "decode"])
 def test_a_signal_to_all_processes_leaves_no_temporary_file(number: int, kind: str, tmp_path: Path) -> None:
-    """As when a terminal is closed, or a scheduler stops a job: workers hold half-written files then."""
+    """As when a terminal is closed or a scheduler stops a job, while workers hold half-written files."""
     root, out, script = tmp_path / "in", tmp_path / "out", tmp_path / "stuck.py"
     root.mkdir()
     script.write_text(STUCK_IN_WRITING)  # spawned workers run it, too, as a module
@@ -125,7 +125,7 @@ def pictures(folder: Path, count: int, side: int = 60) -> Path:
 
 
 def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
-    """Killed from outside, as the system does where memory ends: what they held is done again."""
+    """As the system kills when memory runs out: their work is done again."""
     root, out = pictures(tmp_path / "in", 40, 200), tmp_path / "out"
     task = Task("encode", ".vaec", codec={"model": str(TINY), "threads": 1})
     seen = []
@@ -142,7 +142,7 @@ def test_killed_workers_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_one_worker_may_die_too(tmp_path: Path) -> None:
-    """With --jobs 1 there is a process of its own: what kills it does not stop the rest."""
+    """With --jobs 1, too, a worker is a separate process: the run survives its death."""
     root, out = pictures(tmp_path / "in", 12, 300), tmp_path / "out"
     command = [sys.executable, "-m", "vaecodec", "encode", root, "-o", out, "--jobs", "1", "--model", TINY]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
@@ -156,7 +156,7 @@ def test_one_worker_may_die_too(tmp_path: Path) -> None:
 
 
 class Deadly:
-    """Work that ends its process, or cannot begin."""
+    """A task that ends its process, or that cannot start."""
 
     def __init__(self, message: str = "") -> None:
         if message == "die":
@@ -182,7 +182,7 @@ def test_a_job_that_kills_its_workers_is_given_up() -> None:
 
 
 class Say:
-    """Makes a Deadly with a message."""
+    """Builds a Deadly with a message, in the worker."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -219,7 +219,7 @@ def alive(process: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    """Killed, it can tell nobody. Its workers unwind: the file that each holds is whole or absent."""
+    """A killed parent cannot tell its workers. They end by themselves, and leave whole files or none."""
     root, out = pictures(tmp_path / "in", 60, 400), tmp_path / "out"
     command = [sys.executable, "-m", "vaecodec", "encode", str(root), "-o", str(out), "--jobs", "2"]
     process = subprocess.Popen([*command, "--model", str(TINY)], stderr=subprocess.DEVNULL)

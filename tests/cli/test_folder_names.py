@@ -1,4 +1,4 @@
-"""Folders: which files are worked on, what their outputs are called, what is left out and said to be."""
+"""Folders: which files are processed, how outputs are named, and what is reported as left out."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_listed_is_a_failure(tmp_path: Path, monkeypatch
 
 
 def test_a_folder_that_ignores_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that it does not tell apart are errors, not overwritten."""
+    """Names that differ only in case are errors there; nothing is overwritten."""
     root, out = make(tmp_path / "in", "A.png", "a.PNG", "b.png"), tmp_path / "out"
     plan = make_plan(root, out, ENCODE, False)
     if len(plan.jobs) == 3:

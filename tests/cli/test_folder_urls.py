@@ -1,4 +1,4 @@
-"""Folders at URLs: storage that fsspec knows, with names that anybody may have given."""
+"""Folders at URLs: any storage that fsspec reads, with hostile names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENCODE = Task("encode", ".vaec", 70, codec={"model": str(TINY)})
 
 
 def test_urls(tree: Path) -> None:
-    """Storage that fsspec knows: what a cluster works on."""
+    """Storage that fsspec reads, as clusters use it."""
     fsspec = pytest.importorskip("fsspec")
     memory, root = fsspec.filesystem("memory"), "memory://test_urls/in"
     memory.put(f"{tree}/", "/test_urls/in/", recursive=True)
@@ -43,7 +43,7 @@ def test_urls(tree: Path) -> None:
 
 
 def in_process(*arguments: str) -> None:
-    """The command in this process, whose memory:// it shares."""
+    """Run the command in this process, so that it shares memory://."""
     from vaecodec.cli.main import group
 
     group.main([*arguments, "--model", str(TINY), "--jobs", "1"], standalone_mode=False)
@@ -118,7 +118,7 @@ def test_names_that_are_safe(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["encode", "decode"])
 def test_no_name_leads_out_of_the_folder(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    """They are failures by name; what else there is is done."""
+    """Such names are listed as failures; all other files are done."""
     fsspec = pytest.importorskip("fsspec")
     memory, root = fsspec.filesystem("memory"), f"memory://test_hostile_{kind}/in"
     picture = tmp_path / "a.png"

@@ -52,7 +52,7 @@ def test_one_bad_image_does_not_stop_the_rest(tree: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_cases_that_ended_whole_runs(jobs: int, tmp_path: Path) -> None:
-    """Images whose readers raise what nobody expects, or that do not read what they say; with --resume as well."""
+    """Images whose readers raise unexpected errors, or whose headers lie; also with --resume."""
     cases, root, out = Path(__file__).parents[1] / "cases", tmp_path / "in", tmp_path / "out"
     root.mkdir()
     for name in ("damaged.avif", "exif_type_error.jpg", "exif_struct_error.webp", "multipage_cut.tif", "small.png"):

@@ -1,4 +1,4 @@
-"""What the command says to somebody who meant something else."""
+"""Hints for those who meant another command or option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several inputs in one command: files, folders, URLs, in any mixture."""
+"""Several inputs in one command: any mixture of files, folders and URLs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENCODE, DECODE = Task("encode", ".vaec"), Task("decode", ".png")
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a.png, b.png, b.jpg and the folder more with c.png and deep/d.png."""
+    """The working folder, with a.png, b.png, b.jpg, more/c.png and more/deep/d.png."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "more/deep").mkdir(parents=True)
     for seed, name in enumerate(("a.png", "b.png", "b.jpg", "more/c.png", "more/deep/d.png")):
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ok(*arguments: object) -> str:
-    """What the command says on stderr."""
+    """Run the command, expect success, and return its stderr."""
     result = vaecodec(*arguments)
     assert result.returncode == 0, result.stderr
     return result.stderr
@@ -49,7 +49,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_beside_the_inputs(here: Path) -> None:
-    """Names as of single files; longer ones where two would meet. Without a folder for all there is no manifest."""
+    """Outputs are named as for single files, with longer names where two collide. There is no manifest."""
     before = files(here)
     text = ok("encode", "a.png", "b.png", "b.jpg", "more/c.png")
     assert files(here) - before == {"a.vaec", "b.png.vaec", "b.jpg.vaec", "more/c.vaec"}
@@ -60,7 +60,7 @@ def test_beside_the_inputs(here: Path) -> None:
 
 
 def test_into_a_folder(here: Path) -> None:
-    """Folders among several inputs keep their names; the same file twice is one."""
+    """Folders among the inputs keep their names; a file given twice is done once."""
     text = ok("encode", "a.png", "more", here / "b.jpg", "a.png", "-o", "out/", "-r", "-j", "2", "-v")
     assert files(here / "out") == {"a.vaec", "b.vaec", "more/c.png.vaec", "more/deep/d.png.vaec", "manifest.jsonl"}
     assert "a.png: 48x40, " in text
@@ -86,7 +86,7 @@ def test_one_bad_file_does_not_stop_the_rest(here: Path) -> None:
 
 
 def test_the_second_of_two_arguments(here: Path) -> None:
-    """It is OUT where it cannot be meant as an input."""
+    """It is OUT if it cannot be an input."""
     ok("encode", "a.png", "b.png")
     assert (here / "a.vaec").exists()
     assert (here / "b.vaec").exists()

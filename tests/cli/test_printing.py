@@ -1,4 +1,4 @@
-"""Words of the command."""
+"""How the command prints numbers and sizes."""
 
 from __future__ import annotations
 

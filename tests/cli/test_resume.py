@@ -1,4 +1,4 @@
-"""Folders: what --resume takes for done."""
+"""Folders: what --resume counts as done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vaecodec.folders import make_plan, without_done
 
 
 def test_resume_finds_archives_of_the_old_rule(tmp_path: Path) -> None:
-    """a.vaec of a.png, as a manifest says; not of what only has such a name."""
+    """a.vaec counts as the output of a.png if a manifest says so, and not by its name alone."""
     make(tmp_path / "in", "a.png", "deep/c.png", "deep/c.webp", "deep/a.png", "new.png")
     out = tmp_path / "out"
     old = {"a.png": "a.vaec", "deep/c.png": "deep/c.png.vaec", "deep/c.webp": "deep/c.webp.vaec"}

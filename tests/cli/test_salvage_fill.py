@@ -1,4 +1,4 @@
-"""What stands where a salvage lost pixels: gray, or smooth where that is asked for."""
+"""How a salvage fills lost pixels: gray, or smooth on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands load what is heavy only where they compute."""
+"""Commands import heavy packages only when they compute."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = (
 
 
 def loaded(*arguments: object, code: int = 0, **variables: str) -> set[str]:
-    """Which packages a command has imported when it ends."""
+    """The packages that a command has imported by its end."""
     command = [sys.executable, "-X", "importtime", "-m", "vaecodec", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "_VAECODEC_COMPLETE"} | variables
     result = subprocess.run(command, env=environment, capture_output=True, text=True)

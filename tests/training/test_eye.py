@@ -1,4 +1,4 @@
-"""SSIMULACRA 2 as a distance with gradients, and the distortion for the eye that is made of it."""
+"""SSIMULACRA 2 as a differentiable distance, and the distortion `eye`, which uses it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compressed(pixels: np.ndarray, suffix: str, quality: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(96, 130), (200, 151), (64, 20)])
 def test_scores_are_those_of_the_package(size: tuple[int, int], tmp_path: Path) -> None:
-    """Sides that are odd at some scale, and fewer than six scales."""
+    """Includes sides that are odd at some scale, and images with fewer than six scales."""
     theirs, ours = [], []
     for seed in (0, 1):
         pixels = generated_picture(*size, seed)
@@ -62,7 +62,7 @@ def test_pairs_of_a_batch_are_measured_apart() -> None:
 
 @pytest.mark.parametrize("metric", ["mse", "ms-ssim", "eye"])
 def test_gradients_are_finite_and_lead_downhill(metric: str) -> None:
-    """On flat colour, black, white, what is exact, what lies outside of the range."""
+    """For flat colour, black, white, exact copies and values out of range."""
     flat = [torch.full((1, 3, 192, 192), level) for level in (-0.5, 0.0, 0.5)]
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 3, 192, 192, generator=random)

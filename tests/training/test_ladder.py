@@ -1,4 +1,4 @@
-"""The ladder of training decisions: rows run, differ in what they say, and are compared and drawn."""
+"""The ladder of training decisions: each row runs and differs as it says; results are compared and drawn."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from vaecodec.training.loop import Objective  # noqa: E402
 
 
 def test_two_processes_train_one_model(training_pictures: Path, tmp_path: Path) -> None:
-    """torchrun on the CPU: one state, one log, gradients of both, and it can be resumed by one process."""
+    """torchrun on the CPU: one state, one log, the gradients of both; one process can resume it."""
     run = tmp_path / "run"
     command = ["train", str(training_pictures), "--run", str(run), "--init", str(TINY_MODEL)]
     command += ["--crop", "64", "--final-crop", "64", "--threads", "1", "-o", str(tmp_path / "model.safetensors")]

@@ -1,4 +1,4 @@
-"""What a run says of itself: why it stopped, what collapsed, what was learned by heart."""
+"""The report of a run: why it stopped, what collapsed, what was learned by heart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Pictures = Callable[[np.random.Generator], np.ndarray]
 
 
 def noise(random: np.random.Generator) -> np.ndarray:
-    """Of which nothing can be learned but by heart."""
+    """Noise, which can only be learned by heart."""
     return random.integers(0, 256, (64, 64, 3), np.uint8)
 
 
@@ -52,7 +52,7 @@ def waves(random: np.random.Generator) -> np.ndarray:
 
 
 def split(folder: Path, kind: Pictures, training: int, held_out: int) -> PictureStore:
-    """Pictures of one kind, with names that the split takes for what they are to be."""
+    """Pictures of one kind, named so that the split puts `held_out` of them aside."""
     (folder / "in").mkdir(parents=True)
     names = [f"{number}.png" for number in range(2000)]
     for held, count in ((False, training), (True, held_out)):
@@ -90,7 +90,7 @@ def test_a_run_with_nothing_wrong(plain: Path) -> None:
 
 
 def test_hyper_latents_that_collapsed_are_named(tmp_path: Path) -> None:
-    """All of z rounds to zero from the start, as it comes to do where its bits cost their full price too early."""
+    """All of z rounds to zero from the start, and does so still after these few steps."""
     made = trainer(tmp_path, split(tmp_path, waves, 12, 6), 6)
     with torch.no_grad():
         made.vae.hyper_gain.fill_(-8)
@@ -115,7 +115,7 @@ def test_latents_that_collapsed_are_named(tmp_path: Path, plain: Path) -> None:
 
 
 def test_sixteen_pictures_that_are_learned_by_heart(tmp_path: Path) -> None:
-    """Noise: a transform with latents enough fits those that it has seen, and no others."""
+    """Noise: a transform with enough latents fits the pictures that it has seen, and no others."""
     made = trainer(tmp_path, split(tmp_path, noise, 16, 6), 6, replace(TINY, latents=128, channels=96))
     made.train()
     assert names(tmp_path) == {"learned by heart"}
@@ -139,22 +139,21 @@ def test_hardness_is_not_taken_for_a_gap() -> None:
 def test_the_shipped_model_is_reported_as_counting_symbols_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three quarters of its hyper latents are always zero; nothing of it is learned by heart."""
+    """Three quarters of its hyper latents are always zero."""
     store, model = split(tmp_path, waves, 3, 3), load_model("fast")
     entropy, vae = EntropyModels(model.config), load_vae(model)
     monkeypatch.setattr(EntropyModels, "fit", partialmethod(EntropyModels.fit, steps=30))  # far enough, and quick
     warm_start(model, vae, entropy)
     found = validate(vae, entropy, store, crops=3, size=128)
     crops, _ = looked_at(store, 3, 128)
-    used = set()
     with torch.no_grad():
-        for crop in crops:
-            x = to_batch(np.repeat(crop[None], 8, 0), torch.device("cpu"))
-            z = vae(x, torch.arange(8.0)).hyper_latents
-            assert z.abs().max() < HYPER_LIMIT
-            used |= {(a, c) for a, c, *_ in np.argwhere(torch.round(z).numpy() != 0).tolist()}
-    counted = [sum(anchor == a for anchor, _ in used) for a in range(8)]
-    assert live(found.z_bits).tolist() == counted == [point.active_hyper for point in found.points]
+        batches = [to_batch(np.repeat(crop[None], 8, 0), torch.device("cpu")) for crop in crops]
+        z = torch.cat([vae(x, torch.arange(8.0)).hyper_latents.flatten(2) for x in batches], 2)
+    assert z.abs().max() < HYPER_LIMIT
+    symbols = torch.round(z)
+    assert [point.active_hyper for point in found.points] == (symbols != 0).any(2).sum(1).tolist()
+    counted = (symbols != symbols[..., :1]).any(2).sum(1).tolist()  # what is always the same says nothing
+    assert live(found.z_bits).tolist() == counted
     assert 0 < max(counted) < 60
 
 
@@ -192,6 +191,36 @@ def test_the_line_says_why(plain: Path, tmp_path: Path, why: str | None, words: 
         (tmp_path / "stop.json").write_text(json.dumps({"why": why}))
     assert words in diagnose(tmp_path).line
     assert names(tmp_path) == ({"learned by heart"} if why == "guard" else set())
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "name"),
+    [
+        (0.0, 0.01, None),
+        (0.02, 0.009, "a gap"),
+        (0.01, 0.001, "a gap"),
+        (0.02, 0.006, "learned by heart"),
+        (0.02, 0.06, "gap unsure"),
+    ],
+)
+def test_a_gap_is_named_by_how_sure_it_is(
+    plain: Path, tmp_path: Path, value: float, error: float, name: str | None
+) -> None:
+    record = json.loads((plain / "validation.jsonl").read_text().splitlines()[-1])
+    record["gap"]["cost"] = [value, error]
+    (tmp_path / "validation.jsonl").write_text(json.dumps(record) + "\n")
+    found = {found.name for found in diagnose(tmp_path).findings} - {"not at its end"}
+    assert found == ({name} if name else set())
+    assert names(tmp_path) == found & {"learned by heart"}
+
+
+def test_the_weights_of_an_earlier_step_are_noted(plain: Path, tmp_path: Path) -> None:
+    """A run whose time ends with a validation is validated twice at its last step."""
+    last = json.loads((plain / "validation.jsonl").read_text().splitlines()[-1])
+    for step, noted in ((last["step"], False), (last["step"] - 1, True)):
+        best = last | {"step": step, "cost": last["cost"] - 0.1}
+        (tmp_path / "validation.jsonl").write_text(f"{json.dumps(best)}\n{json.dumps(last)}\n")
+        assert ("an earlier state is kept" in {found.name for found in diagnose(tmp_path).findings}) == noted
 
 
 def test_without_held_out_pictures_nobody_knows(plain: Path, tmp_path: Path) -> None:

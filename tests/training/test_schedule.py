@@ -1,4 +1,4 @@
-"""A training run that lasts: its schedule, averaged weights, budget, precision and account of work."""
+"""A long training run: schedule, averaged weights, budget, precision and record of work."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_average_is_kept_across_stops(store: PictureStore, tmp_path: Path) -
 
 @pytest.mark.parametrize("average_is_better", [True, False])
 def test_the_better_weights_are_handed_out(store: PictureStore, tmp_path: Path, average_is_better: bool) -> None:
-    """Noise on either copy of the weights: the other one is what `train` leaves and what its caller gets to see."""
+    """With noise added to one copy of the weights, `train` keeps and hands out the other."""
     trainer = Trainer(TINY, tiny_options(0.02), store, tmp_path)
     trainer.start()
     worse = trainer.modules if average_is_better else trainer.average.module
@@ -81,7 +81,7 @@ def test_the_better_weights_are_handed_out(store: PictureStore, tmp_path: Path, 
 
 
 def test_the_budget_can_be_changed_while_a_run_goes_on(store: PictureStore, tmp_path: Path) -> None:
-    """An hour that becomes some seconds; rubbish in the file changes nothing."""
+    """An hour becomes some seconds; rubbish in the file changes nothing."""
     trainer = Trainer(TINY, tiny_options(60), store, tmp_path)
     trainer.start()
     assert read_budget(tmp_path, 60) == 3600
@@ -112,7 +112,7 @@ def test_work_is_counted_by_machine_and_kept(store: PictureStore, tmp_path: Path
 def test_the_precision_is_asked_of_the_processor(
     store: PictureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slow bfloat16, as without units for it, is not chosen; an explicit wish is obeyed."""
+    """bfloat16 is not chosen where it is slow; an explicit choice is obeyed."""
     for seconds, chosen in ((10.0, False), (0.1, True)):
         monkeypatch.setattr(precision, "_seconds", lambda dtype, s=seconds: s if dtype == torch.bfloat16 else 1.0)
         assert bfloat16_pays("cpu") == chosen

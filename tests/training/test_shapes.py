@@ -1,4 +1,4 @@
-"""Tables fitted to how latents scatter."""
+"""Probability tables fitted to the distribution of the latents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of other sizes: how one starts from another, and that both runtimes know them."""
+"""Models of other sizes: one starts from another, and both runtimes run them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from vaecodec.training.validate import to_batch, validate  # noqa: E402
 
 
 def test_a_model_grows(store: PictureStore, tmp_path: Path) -> None:
-    """More latents and a shortcut: what the smaller model did stays, what it missed gets better."""
+    """With more latents and a shortcut it keeps what the smaller model did, and errs less."""
     small = Trainer(replace(TINY, latents=12, shortcut=False), tiny_options(), store, tmp_path / "small")
     small.start()
     export_model(small.vae, small.entropy, tmp_path / "small.safetensors")
@@ -86,7 +86,7 @@ def test_shortcuts_are_the_same_in_both_runtimes(tmp_path: Path) -> None:
 
 
 def test_blocks_get_narrower(store: PictureStore, tmp_path: Path) -> None:
-    """Half of the hidden channels are copies of the others, which must not be lost twice; the rest is refitted."""
+    """Half of the hidden channels copy the others: one of each pair must stay, and is refitted."""
     wide = Trainer(replace(TINY, expansion=2), tiny_options(), store, tmp_path / "wide")
     wide.start()
     generator = torch.Generator().manual_seed(5)
@@ -115,7 +115,7 @@ def test_blocks_get_narrower(store: PictureStore, tmp_path: Path) -> None:
 
 
 def test_sizes_of_base_start_as_a_transform_codec(store: PictureStore, tmp_path: Path) -> None:
-    """More channels than a block has numbers still begin as its transform, and make a model that codes."""
+    """With more channels than a block has numbers, the model still starts as the block transform, and codes."""
     trainer = Trainer(CONFIGS["base"], tiny_options(), store, tmp_path)
     trainer.start()
     points = validate(trainer.vae, trainer.entropy, store, crops=1, size=128).points

@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 
 
 def least_squares(optimizer: str, steps: int = 300) -> float:
-    """What is left of a badly conditioned problem whose axes are not those of the weights."""
+    """The remaining loss of a badly conditioned problem whose axes are not those of the weights."""
     torch.manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(40, 40))[0]
     scale = rotation @ torch.diag(torch.logspace(0, -2, 40)) @ rotation.T

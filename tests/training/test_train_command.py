@@ -1,4 +1,4 @@
-"""The command `train`, and what it refuses."""
+"""`vaecodec train`, and what it refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_options_that_do_not_fit(training_pictures: Path, tmp_path: Path, option
 
 
 def test_train_command(training_pictures: Path, tmp_path: Path, picture_file: Path) -> None:
-    """Train for seconds, resume, and code with what it exports."""
+    """Train for seconds, resume, and code with the exported model."""
     command = [sys.executable, "-m", "vaecodec", "train", str(training_pictures), "--minutes", "0.1", "--crop", "64"]
     command += [
         "--threads",

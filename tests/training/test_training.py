@@ -1,4 +1,4 @@
-"""The trainer: a tiny run end to end, exact resume, warm start, and the bits that it promises."""
+"""The trainer: a tiny run end to end, exact resume, warm start, and the bits that it predicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vaecodec.model.file import read_model  # noqa: E402
 from vaecodec.nets.torch.backend import load_vae  # noqa: E402
 from vaecodec.nets.torch.distortion import distortion  # noqa: E402
 from vaecodec.nets.torch.vae import VAE  # noqa: E402
-from vaecodec.training.data.crops import CropSampler, centre_crops  # noqa: E402
+from vaecodec.training.data.crops import CropSampler, centre_crops, spread_crops  # noqa: E402
 from vaecodec.training.data.pictures import PictureStore, is_validation  # noqa: E402
 from vaecodec.training.data.synthetic import altered_crop, synthetic_crop  # noqa: E402
 from vaecodec.training.entropy import EntropyModels  # noqa: E402
@@ -33,7 +33,7 @@ from vaecodec.training.guard import Guard  # noqa: E402
 from vaecodec.training.loop import Trainer  # noqa: E402
 from vaecodec.training.mixtures import count_symbols, fit_mixtures  # noqa: E402
 from vaecodec.training.options import TrainOptions  # noqa: E402
-from vaecodec.training.validate import validate  # noqa: E402
+from vaecodec.training.validate import _Channels, validate  # noqa: E402
 
 
 def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) -> None:
@@ -47,6 +47,30 @@ def test_store_decodes_folders_and_tars_and_splits_by_name(store: PictureStore) 
     assert [crop.shape for crop in centre_crops(store.train, store, 3, 128)] == [(128, 128, 3)] * min(
         3, len(store.train)
     )
+
+
+def test_few_pictures_are_looked_at_in_several_places(store: PictureStore) -> None:
+    entries = sorted(store.train, key=lambda entry: min(entry["shape"][:2]))
+    size = min(entries[0]["shape"][:2])
+    for count in (1, len(entries), 2 * len(entries) - 1):
+        found, centres = (crops(entries, store, count, size) for crops in (spread_crops, centre_crops))
+        assert all(map(np.array_equal, found, centres))
+    crops = spread_crops(entries, store, 4 * len(entries), size)
+    assert len(entries) < len(crops) <= 4 * len(entries)
+    assert len({crop.tobytes() for crop in crops}) == len(crops)
+    assert len(spread_crops(entries, store, 9 * len(entries), 512)) == len(entries)  # smaller ones have no corners
+
+
+def test_bits_of_an_unripe_density_do_not_count() -> None:
+    """A channel carries at most the entropy of its symbols, whatever the density charges."""
+    channels = _Channels(1, 3, torch.device("cpu"))
+    symbols = torch.zeros(1, 3, 8, 8)
+    symbols[0, 1] = torch.arange(64).reshape(8, 8) % 2
+    symbols[0, 2] = torch.arange(64).reshape(8, 8)
+    for _ in range(2):
+        channels.see(torch.full((1, 3), 64 * 2.5), symbols)
+    assert channels.bits_a_latent()[0].tolist() == pytest.approx([0, 1, 2.5])
+    assert channels.used[0].tolist() == [False, True, True]
 
 
 def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
@@ -65,7 +89,7 @@ def test_crops_are_what_was_asked_for(store: PictureStore) -> None:
 
 
 def test_resume_is_exact(store: PictureStore, tmp_path: Path) -> None:
-    """Two steps, a stop, and two more give the same weights as four steps in one go."""
+    """Two steps, a stop and two more steps give the same weights as four steps in one go."""
 
     def steps(trainer: Trainer, shares: list[float]) -> None:
         for share in shares:
@@ -194,7 +218,7 @@ def test_ms_ssim_is_a_distortion_with_finite_gradients() -> None:
 
 
 def test_fine_tuning_for_ms_ssim(trained: tuple[Trainer, Path], store: PictureStore, tmp_path: Path) -> None:
-    """Some seconds take the model, trained for the squared error, to a lower cost in MS-SSIM."""
+    """Some seconds of fine-tuning lower the MS-SSIM cost of a model trained for squared error."""
     model = read_model(trained[1])
     options = TrainOptions(
         minutes=0.2, metric="ms-ssim", crop=192, final_crop=192, hyper_warmup=0, warmup_steps=5, bf16=False

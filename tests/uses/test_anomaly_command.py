@@ -19,7 +19,7 @@ SIDE, SCRATCH = 96, (slice(30, 33), slice(20, 70))
 
 
 def fabric(seed: int) -> np.ndarray:
-    """(SIDE, SIDE, 3) uint8: threads both ways, with noise."""
+    """A woven fabric with noise, (SIDE, SIDE, 3) uint8."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:SIDE, :SIDE]
     threads = np.sin((x + random.uniform(0, 6)) * 1.05) + np.sin((y + random.uniform(0, 6)) * 1.05)
@@ -35,7 +35,7 @@ def scratched(seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """good/ with 20 images, new/ with two good ones and two scratched ones, normal.npz."""
+    """good/ with 20 images, new/ with two good and two scratched images, and normal.npz."""
     folder = tmp_path_factory.mktemp("anomaly")
     for name, images in {
         "good": [fabric(seed) for seed in range(20)],

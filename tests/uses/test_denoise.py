@@ -45,7 +45,7 @@ def test_gains_over_the_noisy_picture(denoiser: Denoiser, clean: np.ndarray, sig
 
 
 def test_better_than_rounded_latents_wherever_they_are_best(denoiser: Denoiser, clean: np.ndarray) -> None:
-    """Coding alone denoises, too: this is what not rounding gains."""
+    """Coding alone denoises, too: this is the gain of not rounding."""
     noisy, codec = with_noise(clean, 10), vaecodec.Codec("fast", threads=1, keep=False)
     coded = max(psnr(codec.decode_array(codec.encode(noisy, quality)), clean) for quality in (40, 50, 60))
     assert psnr(denoiser(to_picture(noisy), 10).picture.rgb, clean) > coded + 1.5
@@ -68,7 +68,7 @@ def test_estimate_of_the_noise(denoiser: Denoiser, clean: np.ndarray, sigma: flo
 
 
 def test_what_tells_no_noise_does_not_count(denoiser: Denoiser, clean: np.ndarray) -> None:
-    """Frames and hidden pixels, which have none."""
+    """Frames and hidden pixels have no noise, and must not lower the estimate."""
     noisy = with_noise(clean, 10)
     framed = np.zeros((400, 300, 3), np.uint8)
     framed[100:292, 50:242] = noisy
@@ -113,7 +113,7 @@ def test_gray_alpha_and_metadata_are_kept(clean: np.ndarray) -> None:
 
 
 def test_the_file_that_it_was_read_from_is_not_taken_for_it(denoiser: Denoiser, clean: np.ndarray) -> None:
-    """An encoder that keeps JPEG as it is would keep the noise."""
+    """An encoder that keeps a JPEG as it is would keep the noise."""
     file = io.BytesIO()
     Image.fromarray(with_noise(clean, 10)).save(file, "JPEG", quality=95)
     picture = to_picture(file.getvalue())
@@ -131,7 +131,7 @@ def test_sizes(denoiser: Denoiser, size: tuple[int, int]) -> None:
 
 
 def test_large_pictures_go_in_tiles_without_seams(denoiser: Denoiser, clean: np.ndarray) -> None:
-    """At the border of tiles the result is as near as elsewhere."""
+    """The error at the borders of tiles is as small as elsewhere."""
     wide = np.tile(clean, (1, 7, 1))[:64]
     noisy = with_noise(wide, 10)
     shares: list[float] = []

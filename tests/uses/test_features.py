@@ -1,4 +1,4 @@
-"""What a file says of its picture: arrays that agree with the file and with decoding, made without the synthesis."""
+"""Features of a file: they agree with the file and with decoding, and need no synthesis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def data(codec: vaecodec.Codec) -> bytes:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Runs of the synthesis transform."""
+    """The recorded calls of the synthesis transform."""
     runs, run = [], OnnxNets.synthesis
     monkeypatch.setattr(OnnxNets, "synthesis", lambda *given: runs.append("synthesis") or run(*given))
     return runs
@@ -48,7 +48,7 @@ def test_arrays_and_their_sizes(codec: vaecodec.Codec, data: bytes) -> None:
 
 @pytest.mark.parametrize("size", [(150, 200), (300, 270)])
 def test_latents_are_those_that_decode(size: tuple[int, int]) -> None:
-    """In tiles, too, which are put together."""
+    """Also for tiled files, whose tiles are joined."""
     tiled = vaecodec.Codec(TINY, threads=1, tile_log2=7, keep=False)
     data = tiled.encode(generated_scene(*size), 70)
     found = features.read(data, tiled)
@@ -69,7 +69,7 @@ def test_bits_are_those_of_the_file(codec: vaecodec.Codec, data: bytes) -> None:
 
 
 def test_latents_lie_where_the_prior_expects_them(codec: vaecodec.Codec, data: bytes) -> None:
-    """Within some of its standard deviations, and nearer to its means than to 0; symbols are whole steps from them."""
+    """Within a few standard deviations of its means, nearer to them than to 0, and whole steps away."""
     found = features.read(data, codec)
     residual = found.y_hat - found.means
     assert (np.abs(residual) < 8 * found.scales + 1e-3).mean() > 0.99

@@ -1,4 +1,4 @@
-"""Pictures found among compressed files: as wholes, in parts, mirrored; and what is told where they are not."""
+"""Finding pictures among compressed files: whole, in part, mirrored, and absent ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_parts_by_the_shortlist_of_textures(
     scenes: list[np.ndarray],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As in a large archive, where only the nearest textures are looked at closely."""
+    """As in a large archive, where only the nearest textures are checked."""
     monkeypatch.setattr(searching, "TEXTURES", 4)
     monkeypatch.setattr(searching, "WHOLES", 1)
     part = Image.fromarray(scenes[5]).crop(box)
@@ -116,7 +116,7 @@ def test_a_coded_query_and_a_flat_one(
 
 
 def test_one_index_a_model_and_files_without_latents(scenes: list[np.ndarray], tmp_path: Path) -> None:
-    """Drawings are kept as pixels, and found by their previews; files of other models lie beside them."""
+    """Drawings kept as pixels are found by their previews, beside files of several models."""
     codec = vaecodec.Codec("fast", threads=1)
     other = vaecodec.Codec("eye", threads=1)
     drawing = generated_drawing()

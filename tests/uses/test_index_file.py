@@ -1,4 +1,4 @@
-"""Index files: they come back as they were, and hostile ones end in one line."""
+"""Index files: saved and loaded unchanged; hostile ones give a one-line error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_it_appears_whole_and_replaces_nothing_unasked(index: Index, saved: Path
 
 
 def _changed(saved: Path, **arrays: np.ndarray | None) -> Path:
-    """Arrays changed or (None) taken away."""
+    """A copy of the index file with these arrays changed or (None) removed."""
     held = read_arrays(saved) | arrays
     write_arrays(saved, {name: array for name, array in held.items() if array is not None}, overwrite=True)
     return saved

@@ -1,4 +1,4 @@
-"""Samples out of the prior: drawn as often as the tables say, the same for a seed, in tiles as in one piece."""
+"""Samples of the prior: distributed as its tables say, and the same for a seed, tiled or not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vaecodec.uses.sample import draw, sample, sample_picture
 
 
 def tables() -> SymbolTables:
-    """Of radius 1, where an escape is likely, and of radius 3."""
+    """Tables of radius 1, where escapes are likely, and of radius 3."""
     wide = quantise(np.array([1, 2, 4, 8, 4, 2, 1, 1e-6]))
     return SymbolTables(pack([quantise(np.array([0.1, 0.3, 0.2, 0.4])), wide]))
 
@@ -83,7 +83,7 @@ def test_other_arguments(arguments: dict) -> None:
 
 
 def test_models_that_only_decode(tmp_path: Path) -> None:
-    """They have the prior, but not what makes hyper latents of an image."""
+    """They have the prior, but no analysis that `--like` needs."""
     from vaecodec.model.shipped import EARLIER
 
     name = next(iter(EARLIER))

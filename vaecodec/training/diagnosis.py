@@ -25,7 +25,9 @@ TOP = 32
 COLLAPSED = 1.0
 """Bits that all channels of y, or of z, carry together at one position, below which they have collapsed."""
 BY_HEART = 0.0144
-"""log2(1.01): held-out pictures that surely cost more than 1 % above the training's."""
+"""log2(1.01): so much more held-out pictures cost where training pictures are learned by heart, if that is SURE."""
+SURE, LIKELY = 3, 2
+"""Standard errors that a gap is above 0."""
 UNSURE = 0.07
 """log2(1.05): a gap that is not known to 5 % is not known."""
 LARGEST = 1 << 28
@@ -90,11 +92,11 @@ def diagnose(run: Path) -> Diagnosis:
     last = records[-1]
     findings = [*_collapse("y", last.y_bits), *_collapse("z", last.z_bits), *_by_heart(records, why)]
     best = min(records, key=lambda record: record.cost)
-    if best is not last:
-        text = f"The validation of step {best.step} was the best; the model has the weights of then."
+    if best.step != last.step:
+        text = f"The validation at step {best.step} was the best; the model has the weights of that step."
         findings.append(Finding("an earlier state is kept", text, False))
     if why in (SIGNAL, ERROR, None):
-        text = "It did not come to its end: the same command goes on with it, and only then the learning rate falls."
+        text = "The learning rate falls only towards the end. If the run does not go on, the same command resumes it."
         findings.append(Finding("not at its end", text, False))
     stopped = "still running, or killed" if why is None else STOPPED[why]
     counts = ", ".join(f"{name} {most_live(bits)}/{bits.shape[1]}" for name, bits in _bits(last))
@@ -140,8 +142,8 @@ def _collapse(name: str, bits: NDArray[np.float64]) -> list[Finding]:
     dead = np.flatnonzero(sums < COLLAPSED)
     if len(dead):
         where = "at all rates" if len(dead) == len(sums) else f"at {len(dead)} of {len(sums)} rates"
-        advice = "raise their price more slowly (hyper_warmup)" if name == "z" else "look at the lowest lambda"
-        text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {advice}."
+        cause = "their bits cost too much (hyper_warmup)" if name == "z" else "the lowest lambda may be too low"
+        text = f"All channels of {name} together carry less than {COLLAPSED:g} bit a position {where}: {cause}."
         return [Finding(f"{name} collapsed", text, True)]
     if silent:
         text = f"{silent} of the {bits.shape[1]} channels of {name} carry next to nothing at every rate."
@@ -159,12 +161,15 @@ def _by_heart(records: list[Record], why: str | None) -> list[Finding]:
     if last.gap is None:
         return []
     value, error = last.gap["cost"]
-    if value - 2 * error > BY_HEART:
+    if value > max(BY_HEART, SURE * error):
         text = f"Held-out pictures cost {percent(value):.1f} % more than training pictures that are as hard."
         return [Finding(name, text, True)]
+    if value > LIKELY * error:
+        text = f"Held-out pictures seem to cost {percent(value):.1f} % more: if that grows, training is memorising."
+        return [Finding("a gap", text, False)]
     if 2 * error > UNSURE:
-        text = f"With {last.held_out} held-out pictures only a large gap would be seen."
-        return [Finding("few held out", text, False)]
+        text = f"Known to {percent(2 * error):.0f} % only; more held-out pictures or a longer run would tell more."
+        return [Finding("gap unsure", text, False)]
     return []
 
 

@@ -34,8 +34,8 @@ class TrainOptions:
     final_share: float = 0.15
     """Final fraction of the run that uses final_crop."""
     hyper_warmup: float = 0.25
-    """Initial fraction of the run in which the weight of the bits of z rises to 1: at full weight from the start, z
-    would collapse to zero before the prior learns to use it."""
+    """Initial fraction of the run in which the weight of the bits of z rises to 1: at full weight from the start
+    z carries less (docs/vae.md)."""
     warmup_steps: int = 300
     clip_norm: float = 2.0
     save_minutes: float = 5.0

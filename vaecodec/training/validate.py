@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from vaecodec.model.config import ModelConfig
 from vaecodec.nets.torch.distortion import distortion
 from vaecodec.nets.torch.vae import VAE
-from vaecodec.training.data.crops import centre_crops
+from vaecodec.training.data.crops import spread_crops
 from vaecodec.training.data.pictures import PictureStore
 from vaecodec.training.entropy import EntropyModels
 from vaecodec.training.gap import Costs, Gap, measure_gap
 
 CROPS, SIZE = 32, 256
-"""How many pictures of each split are looked at, and the side of their centre crops in pixels."""
+"""How many crops of each split are looked at, and their side in pixels."""
+KINDS = 2 * 255 + 1
+"""Symbols that are told apart where they are counted, around 0."""
 FLOOR = 1e-3
 """Squared error below which a picture counts as perfect: of flat ones the logarithm would be anything."""
 
@@ -43,8 +45,8 @@ class Validation:
     points, train_points: a RatePoint for each anchor, on the validation split and on as many training pictures (both
     cropped alike); cost, train_cost: mean log2 of bpp + lambda * distortion of these points over the anchors. The model
     overfits when only the latter still falls. channel_bpp (A, M): bits per pixel of each latent channel; y_bits (A, M),
-    z_bits (A, Z): bits per latent of each channel, 0 if all its symbols were zero: such a channel carries nothing,
-    whatever an immature density charges for it. held_out: number of pictures that are not trained on; gap: None without
+    z_bits (A, Z): bits per latent of each channel, at most the entropy of its symbols, so that what an immature density
+    charges for nothing does not count. held_out: number of pictures that are not trained on; gap: None without
     them, or without a reference.
     """
 
@@ -79,10 +81,10 @@ def to_batch(crops: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def looked_at(store: PictureStore, crops: int = CROPS, size: int = SIZE) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Crops of the validation split and of the training pictures. Without a validation split (very few pictures)
-    training pictures stand in for it."""
-    held_out = centre_crops(store.validation or store.train, store, crops, size)
-    return held_out, centre_crops(store.train, store, crops, size)
+    """Crops of the validation split and of the training pictures, of as many pictures as there are. Without a
+    validation split (very few pictures) training pictures stand in for it."""
+    held_out = spread_crops(store.validation or store.train, store, crops, size)
+    return held_out, spread_crops(store.train, store, crops, size)
 
 
 def validate(
@@ -110,7 +112,7 @@ def validate(
         seen.z_bits,
         _cost(seen.points, vae.config),
         _cost(trained.points, vae.config),
-        len(held_out) if store.validation else 0,
+        min(len(store.validation), crops),
         gap,
     )
 
@@ -168,13 +170,20 @@ class _Channels:
     def __init__(self, anchors: int, channels: int, device: torch.device) -> None:
         self.bits = torch.zeros(anchors, channels, device=device)
         self.used = torch.zeros(anchors, channels, dtype=torch.bool, device=device)
-        self._latents = 0
+        self._counts = torch.zeros(anchors * channels * KINDS, dtype=torch.int64, device=device)
 
     def see(self, bits: torch.Tensor, symbols: torch.Tensor) -> None:
         """bits (A, C) of symbols (A, C, h, w)."""
         self.bits += bits
         self.used |= (symbols != 0).flatten(2).any(2)
-        self._latents += symbols.shape[2] * symbols.shape[3]
+        kinds = symbols.round().long().clamp(-(KINDS // 2), KINDS // 2) + KINDS // 2
+        channels = torch.arange(self.bits.numel(), device=bits.device).reshape(*self.bits.shape, 1)
+        self._counts += torch.bincount((channels * KINDS + kinds.flatten(2)).flatten(), minlength=len(self._counts))
 
     def bits_a_latent(self) -> NDArray[np.float32]:
-        return (self.bits * self.used / self._latents).cpu().numpy()
+        """By the prior, but at most the entropy of the symbols: a density that is not ripe asks for bits where little
+        or nothing is said."""
+        counts = self._counts.reshape(*self.bits.shape, KINDS)
+        latents = counts.sum(2)
+        entropy = -torch.special.xlogy(counts / latents[..., None], counts / latents[..., None]).sum(2) / np.log(2)
+        return torch.minimum(self.bits / latents, entropy).cpu().numpy()

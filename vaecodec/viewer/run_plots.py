@@ -33,7 +33,10 @@ def run_plots(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 
     last = diagnosis.last
     drawings = [
-        ("Cost, mean of log2 (bpp + lambda * distortion): the pictures of the two lines differ in hardness", _costs),
+        (
+            "Cost, mean of log2 (bpp + lambda * distortion), of pictures that are as hard; twice the standard error",
+            _costs,
+        ),
         ("Rate and distortion, held out and training", _curves),
         ("Gap between held-out and training pictures that are as hard, with twice the standard error", _gaps),
         ("Live channels over the run", _live),
@@ -56,8 +59,14 @@ def run_plots(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 def _costs(axes: Axes, diagnosis: Diagnosis) -> None:
     minutes = [record.minutes for record in diagnosis.records]
     axes.plot(minutes, [record.cost for record in diagnosis.records], ".-", label="held out")
-    axes.plot(minutes, [record.train_cost for record in diagnosis.records], ".--", label="training")
     axes.set(xlabel="minutes", ylabel="cost")
+    if any(record.gap is None for record in diagnosis.records):
+        axes.plot(minutes, [record.train_cost for record in diagnosis.records], ".--", label="training, as they are")
+    else:
+        gaps = np.array([record.gap["cost"] for record in diagnosis.records if record.gap])
+        costs, reach = np.array([record.cost for record in diagnosis.records]) - gaps[:, 0], _reach(gaps[:, 1])
+        (line,) = axes.plot(minutes, costs, ".--", label="training")
+        axes.fill_between(minutes, costs - reach, costs + reach, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.legend()
 
 
@@ -78,10 +87,13 @@ def _gaps(axes: Axes, diagnosis: Diagnosis) -> None:
         return
     for shift, name in ((-0.08, "rate"), (0.08, "distortion")):
         value, error = gap[name].T
-        reach = np.where(np.isfinite(error), 2 * error, 0)
         places = np.arange(len(value)) + 1 + shift
-        axes.errorbar(places, _percent(value), _percent(reach), fmt="o", capsize=3, label=name)
+        axes.errorbar(places, _percent(value), _percent(_reach(error)), fmt="o", capsize=3, label=name)
     axes.legend()
+
+
+def _reach(error: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(error), 2 * error, 0)
 
 
 def _percent(log2: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -114,8 +114,8 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def initialise_hyper(self, x: Tensor) -> None:
-        """Scale the hyper latents to two symbols of standard deviation on a batch x (B, 3, H, W). If all rounded to
-        zero at the start, the prior would never learn to use them."""
+        """Scale the hyper latents to two symbols of standard deviation on a batch x (B, 3, H, W), so that the prior
+        can use them from the start."""
         t = torch.full((len(x),), (self.config.anchors - 1) / 2, device=x.device)
         v = self.analysis(x, t) * on_grid(self.norm)[:, None, None].exp2()
         factor = 1 / self.hyper_analysis(v, t).std(0).mean((1, 2))

@@ -80,3 +80,17 @@ def centre_crops(entries: list[dict], store: PictureStore, count: int, size: int
         top, left = (max(side - size, 0) // 2 for side in picture.shape[:2])
         crops.append(crop_at(picture, top, left, size))
     return crops
+
+
+def spread_crops(entries: list[dict], store: PictureStore, count: int, size: int) -> list[np.ndarray]:
+    """Centre crops of the first `count` entries; where there are fewer, crops at up to four corners of each."""
+    each = min(4, count // max(1, len(entries)))
+    if each < 2:
+        return centre_crops(entries, store, count, size)
+    crops = []
+    for entry in entries:
+        picture = store.picture(entry)
+        bottom, right = (max(side - size, 0) for side in picture.shape[:2])
+        corners = dict.fromkeys([(0, 0), (bottom, right), (0, right), (bottom, 0)])  # the same ones once
+        crops += [crop_at(picture, top, left, size) for top, left in list(corners)[:each]]
+    return crops
