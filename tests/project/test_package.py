@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vaecodec.model.file import load_model
+from vaecodec.model.rate import RatePosition
 from vaecodec.nets.onnx import graphs
 from vaecodec.nets.onnx.gradients import squared_error
 
@@ -99,10 +100,13 @@ def test_shipped_weights_stay_small() -> None:
 
 def test_graphs_are_valid_onnx() -> None:
     onnx = pytest.importorskip("onnx")
-    model = load_model()
-    data = [graphs.analysis(model), graphs.hyper_analysis(model), graphs.hyper_synthesis(model)]
-    data += [graphs.context_step(model, step) for step in range(4)] + [graphs.synthesis(model), graphs.preview(model)]
+    model, rate = load_model(), RatePosition(2, 1 << 15)
+    data = [graphs.analysis(model, rate), graphs.hyper_analysis(model), graphs.hyper_synthesis(model)]
+    data += [graphs.context_step(model, step) for step in range(4)] + [
+        graphs.synthesis(model, rate),
+        graphs.preview(model),
+    ]
     data += [graphs.texture(model)]
-    data += [squared_error(model)]
+    data += [squared_error(model, rate)]
     for graph in data:
         onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)

@@ -20,9 +20,8 @@ from vaecodec.nets.interface import Float
 from vaecodec.nets.onnx import graphs
 from vaecodec.nets.onnx.gradients import squared_error
 
-
-MOST_RATED = 16
-"""Graphs of single rates that are kept, some 4 MB each: a search for a target tries about ten rates, in two graphs."""
+MOST_RATED = 4
+"""Graphs of single rates that are kept: each holds the memory of its largest picture."""
 
 
 def _providers(device: str) -> list[Any]:
@@ -73,15 +72,16 @@ class OnnxNets:
 
     def _run(self, name: str, *of: int | RatePosition, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a graph: of a step, or at a rate."""
+        key = name, *of
         with self._lock:
-            session = self._sessions.pop((name, *of), None)
+            session = self._sessions.pop(key, None)
             if session is None:
                 build: Callable[..., bytes] = squared_error if name == "squared_error" else getattr(graphs, name)
                 session = self._session(build(self._model, *of))
-            self._sessions[name, *of] = session
-            rated = [key for key in self._sessions if isinstance(key[-1], RatePosition)]
-            for key in rated[:-MOST_RATED]:  # the longest unused
-                del self._sessions[key]
+            self._sessions[key] = session
+            rated = [other for other in self._sessions if isinstance(other[-1], RatePosition)]
+            for other in rated[:-MOST_RATED]:  # the longest unused
+                del self._sessions[other]
         try:
             return session.run(None, inputs)
         except Exception as error:  # onnxruntime's own exceptions derive directly from Exception
