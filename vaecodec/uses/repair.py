@@ -46,6 +46,8 @@ CELL, MARGIN = 192, 24
 window fits 256 pixels wherever the grid lies."""
 COARSE = 8
 """Damage wider than a window begins as a membrane over the whole picture, at so many times less than its size."""
+WIDE = 20
+"""Where a square of this side in pixels fits into the damage, a membrane is better, and stays. Less than MARGIN."""
 JPEG_MARK = 128
 """JPEG leaves traces beside marks, so in such a mask only the brighter half counts."""
 
@@ -104,15 +106,16 @@ class Repairer:
         return replace(picture, rgb=rgb, origin=None, jpeg=None)
 
     def _iterated(self, coder: TileCoder, start: Float, damage: Mask, gray: bool) -> NDArray[np.uint8]:
-        """RGB (H, W, 3) of a window whose damage (H, W) begins with `start`."""
+        """RGB (H, W, 3) of a window whose damage (H, W) begins with `start`; where it is wide, that is what stays."""
         values, step = start.copy(), np.zeros(1, np.float32)
-        for turn, sigma in enumerate(SIGMAS):
+        narrow = damage & (_counts(_middles(damage, WIDE), WIDE // 2 - 1, WIDE // 2) == 0)
+        for turn, sigma in enumerate(SIGMAS if narrow.any() else ()):
             noise = np.float32(sigma) * self._shrinkage.response(QUALITY, gray)
-            clean = self._once(coder, values, noise, *SHIFTS[turn % len(SHIFTS)])[damage]
+            clean = self._once(coder, values, noise, *SHIFTS[turn % len(SHIFTS)])[narrow]
             if gray:
                 clean = np.broadcast_to(clean.mean(1, keepdims=True), clean.shape)
-            step = clean - values[damage] + np.float32(MOMENTUM) * step
-            values[damage] = np.clip(values[damage] + step, 0, 255)
+            step = clean - values[narrow] + np.float32(MOMENTUM) * step
+            values[narrow] = np.clip(values[narrow] + step, 0, 255)
         return np.rint(values).astype(np.uint8)
 
     def _once(self, coder: TileCoder, values: Float, noise: Float, down: int, right: int) -> Float:
@@ -148,12 +151,27 @@ def _coarse(rgb: NDArray[np.uint8], damage: Mask) -> Image.Image:
 
 
 def _start(rgb: NDArray[np.uint8], damage: Mask, coarse: Image.Image, place: Rect) -> Float:
-    """A window (H, W, 3) at `place` whose damage is a membrane, held at the edge of the window by the coarse one."""
+    """A window (H, W, 3) at `place` whose damage is a membrane. The coarse one holds it at the window's edge and in
+    the middle of large holes, so that neighbouring windows agree."""
     box = place.left / COARSE, place.top / COARSE, place.right / COARSE, place.bottom / COARSE
     rough = np.asarray(coarse.resize((place.width, place.height), Image.Resampling.BILINEAR, box))
-    known = ~damage
+    known = ~damage | _middles(damage, 2 * MARGIN)
     known[[0, -1]] = known[:, [0, -1]] = True
     return membrane(np.where(damage[..., None], rough, rgb).astype(np.float32), known)
+
+
+def _middles(damage: Mask, side: int) -> Mask:
+    """Of damage (H, W), the pixels at the middle of squares of that even side that fit into it."""
+    return _counts(damage, side // 2, side // 2 - 1) == side**2
+
+
+def _counts(marks: Mask, before: int, after: int) -> NDArray[np.int32]:
+    """How many marks (H, W) lie in a square around each pixel, from so many pixels before it to so many after."""
+    sums = marks.astype(np.int32)
+    for axis in (0, 1):
+        lines = np.pad(np.moveaxis(sums, axis, 0), ((before + 1, after), (0, 0))).cumsum(0, dtype=np.int32)
+        sums = np.moveaxis(lines[before + 1 + after :] - lines[: -before - 1 - after], 0, axis)
+    return sums
 
 
 @functools.lru_cache(maxsize=2)
