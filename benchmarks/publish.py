@@ -24,18 +24,17 @@ from vaecodec.benchmarks.result_tables import (
     anomaly_areas,
     find_recall,
     load,
-    results_denoise,
     results_devices,
     results_effort,
     results_integrations,
     results_large,
-    results_salvage,
     results_targets,
     results_tiling,
     results_torture,
     startup_workers,
     training_ladder,
 )
+from vaecodec.benchmarks.restoration_tables import results_denoise, results_repair, results_salvage
 from vaecodec.benchmarks.results import curve_of
 from vaecodec.model.file import load_model
 from vaecodec.model.layers import kmac_per_pixel
@@ -179,7 +178,7 @@ SECTIONS = {
     },
     "benchmarks/results/README.md": {
         "large": results_large, "tiling": results_tiling, "effort": results_effort, "torture": results_torture,
-        "targets": results_targets, "denoise": results_denoise, "salvage": results_salvage,
+        "targets": results_targets, "denoise": results_denoise, "repair": results_repair, "salvage": results_salvage,
         "integrations": results_integrations, "devices": results_devices,
     },
 }  # fmt: skip

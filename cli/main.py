@@ -21,6 +21,7 @@ COMMANDS = {
     "encode": "Encode an image to a .vaec file.",
     "decode": "Decode a .vaec file to an image.",
     "denoise": "Take the noise out of an image.",
+    "repair": "Repair scratches, dust and overlaid text in an image.",
     "info": "Show what a .vaec file holds.",
     "view": "Show .vaec files in a browser, or make a page of them.",
     "compare": "Compare images with another one, in figures and on a page.",

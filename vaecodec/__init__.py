@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vaecodec.targets import Bpp, MsSsim, Psnr, Size, Ssimulacra2, Target, TargetError
     from vaecodec.types import ImageLike, SourceLike
     from vaecodec.uses.denoise import denoise
+    from vaecodec.uses.repair import repair
 
 __version__ = "0.1.0"
 __all__ = [
@@ -52,8 +53,10 @@ __all__ = [
     "encode",
     "encode_file",
     "inspect",
+    "repair",
 ]
-_LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection", "denoise": "vaecodec.uses.denoise"}
+_LAZY = {"Codec": "vaecodec.codec", "inspect": "vaecodec.inspection"}
+_LAZY |= {"denoise": "vaecodec.uses.denoise", "repair": "vaecodec.uses.repair"}
 _LAZY |= dict.fromkeys(["Bpp", "MsSsim", "Psnr", "Size", "Ssimulacra2", "Target", "TargetError"], "vaecodec.targets")
 _LAZY |= {"ImageLike": "vaecodec.types", "SourceLike": "vaecodec.types", "Damage": "vaecodec.coding.windows"}
 

@@ -1,4 +1,4 @@
-"""The figures of docs/vae.md: blur, idle channels, samples, interpolation. All pictures are generated.
+"""The figures of docs/vae.md: blur, idle channels, repair, samples, interpolation. All pictures are generated.
 
 python benchmarks/studies/vae_figures.py [--out docs/figures]
 """
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import vaecodec
+from vaecodec.benchmarks.studies import damage
 from vaecodec.bitstream.coder import SymbolTables
 from vaecodec.bitstream.spec import SYMBOL_UNIT
 from vaecodec.bitstream.tables import TOTAL
@@ -21,6 +22,7 @@ from vaecodec.coding.prior import join_slots, split_slots
 from vaecodec.coding.session import Session, Settings
 from vaecodec.coding.tile import TileCoder
 from vaecodec.model.rate import quality_units
+from vaecodec.picture.membrane import membrane
 from vaecodec.rate_control.metrics import psnr
 from vaecodec.system.output import write_whole
 from vaecodec.uses.sample import sample
@@ -45,6 +47,22 @@ def discs(side: int = SIDE) -> Pixels:
     for _ in range(9):
         cx, cy, radius = random.uniform(0, 1, 3) * (1, 1, 0.2) + (0, 0, 0.06)
         picture[np.hypot(x - cx, y - cy) < radius] = random.uniform(20, 235, 3)
+    return (picture + random.normal(0, 2, (side, side, 1))).clip(0, 255).astype(np.uint8)
+
+
+def wall(side: int = SIDE) -> Pixels:
+    """Bricks, and boards with rings, drawn: edges and lines that go on."""
+    random = np.random.default_rng(2)
+    y, x = np.mgrid[:side, :side].astype(float)
+    y += 0.15 * x
+    row = (y // 24).astype(int)
+    across = x + 24 * (row % 2)
+    shade = random.uniform(0.8, 1.2, (40, 40))[row, (across // 48).astype(int)]
+    mortar = (y % 24 < 3) | (across % 48 < 3)
+    bricks = np.where(mortar[..., None], (176, 170, 160), shade[..., None] * (150, 84, 64))
+    rings = 0.5 + 0.5 * np.sin(np.hypot(1.5 * (x - 0.95 * side), 0.7 * (y - 0.4 * side)) / 2)
+    boards = (190, 140, 90) - rings[..., None] * (70, 62, 46)
+    picture = np.where((x < 0.52 * side + 0.1 * y)[..., None], bricks, boards)
     return (picture + random.normal(0, 2, (side, side, 1))).clip(0, 255).astype(np.uint8)
 
 
@@ -133,6 +151,19 @@ def channels(session: Session) -> Image.Image:
     return Image.open(buffer).convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
 
 
+def repair(session: Session) -> Image.Image:
+    """Text and scratches: damaged, filled by a membrane, repaired, and the picture itself."""
+    picture, rows = wall(), []
+    for mask in (damage.text(SIDE, 3), damage.scratches(SIDE, 3, 9)):
+        damaged = np.where(mask[..., None], 255, picture).astype(np.uint8)
+        smooth = np.rint(membrane(damaged.astype(np.float32), ~mask)).astype(np.uint8)
+        whole = np.asarray(vaecodec.repair(damaged, mask))
+        scores = (f"{psnr(picture[mask], pixels[mask]):.1f} dB there" for pixels in (smooth, whole))
+        names = ("damaged", f"membrane: {next(scores)}", f"repair: {next(scores)}", "original")
+        rows.append(list(zip((damaged, smooth, whole, picture), names, strict=True)))
+    return sheet(rows)
+
+
 def samples(session: Session) -> Image.Image:
     """Out of the prior alone, and with the hyper latents of an image."""
     size = SIDE, SIDE
@@ -176,7 +207,7 @@ def main() -> None:
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     session = Session(Settings("fast"))
-    for draw in (blur, channels, samples, interpolation):
+    for draw in (blur, channels, repair, samples, interpolation):
         buffer, image = io.BytesIO(), draw(session)
         if image.mode == "P":
             image.save(buffer, "PNG", optimize=True)

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden"
 HEAVY = {"PIL", "constriction", "numpy", "onnxruntime", "rich", "safetensors", "torch"}
 COMMANDS = (
-    "encode", "decode", "view", "denoise", "info", "compare", "features", "find", "models", "benchmark", "sample",
-    "train", "train-report", "anomaly",
+    "encode", "decode", "view", "denoise", "repair", "info", "compare", "features", "find", "models", "benchmark",
+    "sample", "train", "train-report", "anomaly",
 )  # fmt: skip
 
 

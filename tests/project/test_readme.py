@@ -27,6 +27,9 @@ def blocks(language: str) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copy(tmp_path / "examples/hills.png", tmp_path / "photo.png")
+    mask = np.zeros((320, 480), np.uint8)
+    mask[100:103, 40:400] = 255
+    Image.fromarray(mask).save(tmp_path / "scratches.png")
     (tmp_path / "PICTURES").mkdir()
     for seed in range(3):
         Image.fromarray(generated_picture(170, 180, seed)).save(tmp_path / f"PICTURES/{seed}.png")

@@ -32,20 +32,20 @@ def fill_membrane(rgb: NDArray[np.uint8], lost: list[Rect]) -> None:
         known[rect.over(COARSE).slices] = False
     if not known.any():
         return
-    filled = Image.fromarray(np.rint(_membrane(small, known)).astype(np.uint8))
+    filled = Image.fromarray(np.rint(membrane(small, known)).astype(np.uint8))
     for rect in lost:
         box = rect.left / COARSE, rect.top / COARSE, rect.right / COARSE, rect.bottom / COARSE
         rgb[rect.slices] = filled.resize((rect.width, rect.height), Image.Resampling.BILINEAR, box)
 
 
-def _membrane(values: Float, known: NDArray[np.bool_]) -> Float:
+def membrane(values: Float, known: NDArray[np.bool_]) -> Float:
     """(H, W, 3) with every pixel that is not known (H, W), and at least one is, the mean of its neighbours."""
     if known.all():
         return values
     height, width = known.shape
     weights = known[:, :, None].astype(np.float32)
     sums, counts = _halved(values * weights), _halved(weights)
-    coarse = _membrane(sums / np.maximum(counts, 1), counts[:, :, 0] > 0)
+    coarse = membrane(sums / np.maximum(counts, 1), counts[:, :, 0] > 0)
     # Cells of half the size lie a quarter of a cell off the middle of the larger ones.
     filled = np.where(known[:, :, None], values, _doubled(coarse)[:height, :width])
     for _ in range(SWEEPS):

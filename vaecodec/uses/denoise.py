@@ -1,16 +1,10 @@
-"""Denoising with the prior of the codec: latents that are not rounded but drawn towards what the prior expects.
-
-An empirical Bayes (Wiener) estimate, as in wavelet shrinkage (Chang, Yu and Vetterli, "Adaptive wavelet thresholding
-for image denoising and compression", IEEE Trans. Image Processing 9, 2000), in the codec's own latents: the prior, run
-on the noisy latents v, says mean m and deviation s of each; n is the deviation that the noise has there. What is above
-the noise stays: v' = m + max(0, 1 - n^2 / s^2) (v - m), and the synthesis makes the picture of v'.
-"""
+"""Denoising with the prior of the codec: the synthesis of latents that are not rounded but drawn towards what the prior
+expects (vaecodec.uses.shrinkage), and an estimate of the noise."""
 
 from __future__ import annotations
 
 import functools
 import math
-import threading
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -20,25 +14,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaecodec.bitstream.grid import TileGrid, choose_tile
-from vaecodec.bitstream.spec import PAD, PATCH, SYMBOL_UNIT
-from vaecodec.coding.prior import join_slots, split_slots
-from vaecodec.coding.session import Session, Settings
-from vaecodec.coding.tile import TileCoder
+from vaecodec.bitstream.spec import PAD, PATCH
 from vaecodec.coding.windows import analyse_tile, synthesise
 from vaecodec.errors import VaecodecError
-from vaecodec.model.defaults import TUNES
-from vaecodec.model.rate import quality_units
 from vaecodec.nets.interface import Float
 from vaecodec.picture import Picture, to_picture, to_pil
 from vaecodec.picture.hidden import fill_hidden
 from vaecodec.system.limits import MAX_PIXELS, MAX_SHIFTS, MAX_SIGMA
 from vaecodec.system.parallel import Progress
+from vaecodec.uses.shrinkage import Shrinkage
 
 if TYPE_CHECKING:
     from vaecodec.types import ImageLike
 
-MODEL = TUNES["psnr"]
-"""Trained for squared error, as an estimate of means needs it."""
 QUALITY, FINE_QUALITY = 80, 100
 """Rates at which the transforms and the prior are used; the finer one, which loses less itself, below FAINT."""
 QUIET, FAINT = 2.0, 3.0
@@ -46,14 +34,8 @@ QUIET, FAINT = 2.0, 3.0
 TWICE_FROM = 15.0
 """From this deviation on a second pass pays: the prior is run once more, on the first result. Of gray pictures it is
 that of the three channels' common part, in which the same noise is sqrt(3) times as strong."""
-SECOND_SHARE = 0.8
-"""What the second pass counts of the noise, best on validation pictures: of a first result, which is smoother than the
-picture, the prior says too small an s."""
 SHIFTS = ((0, 0), (8, 8), (4, 12), (12, 4))
 """Pixels by which copies are moved, (down, right), against the grid of latents."""
-PROBE_SIDE, PROBE_SIGMA = 512, 8.0
-"""Side in pixels and deviation of the noise that is sent through the analysis, to see how much of it each channel
-gets."""
 QUIET_CHANNELS = 32
 """The noise is estimated from the channels in which pictures have least beside it."""
 FLOOR, FLOOR_CHI2 = 0.1, 0.6959
@@ -102,9 +84,7 @@ class Denoiser:
     """
 
     def __init__(self, threads: int | None = None, twice_from: float = TWICE_FROM) -> None:
-        self._session, self._twice_from = Session(Settings(MODEL, threads=threads)), twice_from
-        self._responses: dict[tuple[int, bool], Float] = {}
-        self._lock = threading.Lock()
+        self._shrinkage, self._twice_from = Shrinkage(threads), twice_from
 
     def __call__(
         self, picture: Picture, sigma: float | None = None, shifts: int = 1, progress: Progress | None = None
@@ -135,21 +115,18 @@ class Denoiser:
         # What the file that was read keeps of itself is no longer what is seen.
         return Denoised(replace(picture, rgb=clean, origin=None, jpeg=None), sigma, True)
 
-    def _coder(self, quality: int, tiles: int) -> TileCoder:
-        return self._session.coder(self._session.model, quality_units(quality), tiles, self._session.workers)
-
     def _once(
         self, canvas: _Canvas, sigma: float, gray: bool, analysed: dict[int, Float], progress: Progress
     ) -> NDArray[np.uint8]:
         """RGB (H, W, 3) of one copy; analysed: latents of tiles that are known already, which are used up."""
-        quality, workers = FINE_QUALITY if sigma < FAINT else QUALITY, self._session.workers
-        coder = self._coder(quality, len(canvas.grid))
+        quality, workers = FINE_QUALITY if sigma < FAINT else QUALITY, self._shrinkage.workers
+        coder = self._shrinkage.coder(quality, len(canvas.grid))
         twice = sigma * (math.sqrt(3) if gray else 1) >= self._twice_from
-        noise, deviations = sigma * self._response(quality, gray), _deviations(self._session)
+        noise = sigma * self._shrinkage.response(quality, gray)
 
         def clean_tile(tile: int) -> Float:
             v = analysed.pop(tile) if tile in analysed else analyse_tile(coder, canvas.grid, tile, canvas.pixels)
-            return _clean(coder, v, noise, deviations, twice)
+            return self._shrinkage(coder, v, noise, twice)
 
         return synthesise(coder, 1, canvas.grid, canvas.area, clean_tile, workers, progress)[0][0]
 
@@ -158,13 +135,13 @@ class Denoiser:
         at. seen: of pixels (H, W, 1), whether they are no filling."""
         count = len(canvas.grid)
         tiles = np.unique(np.linspace(0, count - 1, min(count, SAMPLED_TILES)).astype(int)).tolist()
-        coder, response = self._coder(QUALITY, count), self._response(QUALITY, gray)
+        coder, response = self._shrinkage.coder(QUALITY, count), self._shrinkage.response(QUALITY, gray)
         channels = np.argsort((coder.prior.symbol_gain / response).ravel())[:QUIET_CHANNELS]
         per_level = (coder.prior.symbol_gain / response)[channels]
         analysed = dict(
             zip(
                 tiles,
-                self._session.workers.map(lambda tile: analyse_tile(coder, canvas.grid, tile, canvas.pixels), tiles),
+                self._shrinkage.workers.map(lambda tile: analyse_tile(coder, canvas.grid, tile, canvas.pixels), tiles),
                 strict=True,
             )
         )
@@ -175,19 +152,6 @@ class Denoiser:
             energies.append(np.square(v[0, channels] * per_level).mean(0)[telling[0]])
         told = np.concatenate(energies)
         return math.sqrt(float(np.quantile(told, FLOOR)) / FLOOR_CHI2) if len(told) else 0.0, analysed
-
-    def _response(self, quality: int, gray: bool) -> Float:
-        """The deviation in symbols (M, 1, 1) that white noise of one level has in each channel; gray: the same noise in
-        red, green and blue."""
-        with self._lock:
-            if (quality, gray) not in self._responses:
-                white = np.random.default_rng(0).standard_normal((PROBE_SIDE, PROBE_SIDE, 1 if gray else 3))
-                probe = np.rint(127.5 + PROBE_SIGMA * np.broadcast_to(white, (PROBE_SIDE, PROBE_SIDE, 3)))
-                coder = self._coder(quality, 1)
-                symbols = coder.analyse(probe[None].clip(0, 255).astype(np.uint8)) * coder.prior.symbol_gain
-                level = math.sqrt(PROBE_SIGMA**2 + 1 / 12)  # rounding to levels adds its own
-                self._responses[quality, gray] = symbols.std((0, 2, 3))[:, None, None] / level
-            return self._responses[quality, gray]
 
 
 class _Canvas:
@@ -223,43 +187,6 @@ def _is_gray(rgb: NDArray[np.uint8]) -> bool:
     return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 0] == rgb[..., 2]).all())
 
 
-def _deviations(session: Session) -> Float:
-    """What each scale index stands for, in symbols: of the tables, whose tails are heavier than a Gaussian's."""
-    tables = session.model.latent_tables.packed
-    variances = []
-    for index, radius in enumerate(tables.radius.tolist()):
-        counts = tables.table(index)[:-1].astype(np.float64)
-        variances.append(counts @ np.square(np.arange(-radius, radius + 1)) / counts.sum())
-    return np.sqrt(np.array(variances)).astype(np.float32)
-
-
-def _clean(coder: TileCoder, v: Float, noise: Float, deviations: Float, twice: bool) -> Float:
-    """Noisy normalised latents (N, M, h, w), h and w even; noise: its deviation in symbols (M, 1, 1) -> clean ones."""
-    gain = coder.prior.symbol_gain
-    noisy = v * gain
-    mean, s = _expected(coder, v, deviations)
-    clean = mean + np.maximum(0, 1 - np.square(noise / s)) * (noisy - mean)
-    if twice:
-        # Now s is that of the picture alone, not of picture and noise.
-        mean, s = _expected(coder, clean / gain, deviations)
-        signal, rest = np.square(s), np.square(SECOND_SHARE * noise)
-        clean = mean + signal / (signal + rest) * (noisy - mean)
-    return clean / gain
-
-
-def _expected(coder: TileCoder, v: Float, deviations: Float) -> tuple[Float, Float]:
-    """Mean and deviation, in symbols, that the prior gives each of the normalised latents (N, M, h, w) from those
-    before it, which it sees rounded as in a file."""
-    walk = coder.prior.walk(coder.prior.features(coder.hyper_symbols(v), *v.shape[2:]))
-    means, scales = [], []
-    for target in split_slots(v * coder.prior.symbol_gain):
-        emitted, index = walk.predict()
-        means.append(emitted.astype(np.float32) / SYMBOL_UNIT)
-        scales.append(deviations[index])
-        walk.update(np.where(index > 0, np.rint(target - means[-1]), 0).astype(np.int32))
-    return join_slots(means), join_slots(scales)
-
-
 @functools.lru_cache(maxsize=2)
 def shared_denoiser(threads: int | None = None) -> Denoiser:
     """One for all who ask: its model stays loaded."""
@@ -277,7 +204,7 @@ def denoise(image: ImageLike, sigma: float | None = None, shifts: int = 1) -> Im
     JPEG has smoothed it sees, and takes away, a part. Raises ImageError for what is no image, VaecodecError for another
     sigma or number of shifts.
 
-    The method is an empirical Bayes estimate of the latents under the codec's own density; see vaecodec.uses.denoise.
+    The method is an empirical Bayes estimate of the latents under the codec's own density; see vaecodec.uses.shrinkage.
 
     >>> clean = vaecodec.denoise(image, sigma=10)
     >>> clean.mode, clean.size
