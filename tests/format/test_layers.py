@@ -66,8 +66,8 @@ def test_the_table_names_what_graphs_compute(net: str) -> None:
         for name, layer in layers(model.config).items()
         if name.startswith(own)
     ]
-    at = (RatePosition(2, 0),) if net in ("analysis", "synthesis") else ()
-    assert sorted(convolutions(getattr(graphs, net)(model, *at))) == sorted(expected)
+    for at in ((RatePosition(2, 0),), (None,)) if net in ("analysis", "synthesis") else ((),):
+        assert sorted(convolutions(getattr(graphs, net)(model, *at))) == sorted(expected)
 
 
 @pytest.mark.parametrize("step", range(STEPS))

@@ -107,6 +107,6 @@ def test_graphs_are_valid_onnx() -> None:
         graphs.preview(model),
     ]
     data += [graphs.texture(model)]
-    data += [squared_error(model, rate)]
+    data += [graphs.analysis(model, None), graphs.synthesis(model, None), squared_error(model, rate)]
     for graph in data:
         onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)

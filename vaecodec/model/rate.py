@@ -34,17 +34,20 @@ def quality_units(quality: float) -> int:
 
 @dataclass(frozen=True)
 class RatePosition:
-    """A position between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS."""
+    """A position between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS; common:
+    whether many files may have it, which pays for graphs of its own."""
 
     anchor: int
     fraction: int
+    common: bool = False
 
     @classmethod
     def of_quality(cls, units: int, anchors: int) -> RatePosition:
         span = (QUALITY_MAX - QUALITY_MIN) * QUALITY_UNIT
         position = (((units - QUALITY_MIN * QUALITY_UNIT) * (anchors - 1)) << FRACTION_BITS) // span
         anchor = min(position >> FRACTION_BITS, anchors - 2)
-        return cls(anchor, position - (anchor << FRACTION_BITS))
+        # People ask for whole qualities, searches for a target try others.
+        return cls(anchor, position - (anchor << FRACTION_BITS), units % QUALITY_UNIT == 0)
 
     @property
     def nearest(self) -> int:

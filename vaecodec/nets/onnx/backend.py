@@ -55,7 +55,7 @@ class OnnxNets:
             # onnxruntime logs pages if CUDA fails; _session reports it in one line.
             self._options.log_severity_level = 4
             onnxruntime.set_default_logger_severity(4)
-        self._sessions: dict[tuple[str | int | RatePosition, ...], onnxruntime.InferenceSession] = {}
+        self._sessions: dict[tuple[str | int | RatePosition | None, ...], onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
         if device != "cpu":
             check_exact(self, OnnxNets(model), model)
@@ -70,7 +70,14 @@ class OnnxNets:
             raise BackendError("onnxruntime cannot use CUDA here: driver, CUDA or cuDNN are missing or do not fit it")
         return session
 
-    def _run(self, name: str, *of: int | RatePosition, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+    def _run_at(self, name: str, rate: RatePosition, **inputs: NDArray[Any]) -> NDArray[Any]:
+        """The output of a transform: a common rate has a graph of its own, which is faster and takes time to make."""
+        if rate.common:
+            return self._run(name, rate, **inputs)[0]
+        weights = graphs.branch_weights(self._model, name, rate)[:, None, :, None, None]
+        return self._run(name, None, **inputs, **{f"rate_{i}": weight for i, weight in enumerate(weights)})[0]
+
+    def _run(self, name: str, *of: int | RatePosition | None, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a graph: of a step, or at a rate."""
         key = name, *of
         with self._lock:
@@ -88,7 +95,7 @@ class OnnxNets:
             raise BackendError(f"onnxruntime failed: {error}".splitlines()[0]) from error
 
     def analysis(self, pixels: NDArray[np.uint8], rate: RatePosition) -> Float:
-        return self._run("analysis", rate, pixels=pixels)[0]
+        return self._run_at("analysis", rate, pixels=pixels)
 
     def hyper_analysis(self, v: Float, rate: RatePosition) -> Float:
         bias = self._model.float_row("hyper_analysis.rate", rate)[None, :, None, None]
@@ -112,7 +119,7 @@ class OnnxNets:
         return mean, index
 
     def synthesis(self, v_hat: Float, rate: RatePosition) -> NDArray[np.uint8]:
-        return self._run("synthesis", rate, v_hat=v_hat)[0]
+        return self._run_at("synthesis", rate, v_hat=v_hat)
 
     def distortion(self, v_hat: Float, x: Float, area: Rect, rate: RatePosition) -> tuple[Float, Float]:
         if self._model.config.metric != "mse":

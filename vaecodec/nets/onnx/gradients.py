@@ -8,7 +8,7 @@ from vaecodec.bitstream.spec import LEAK, PATCH
 from vaecodec.model.file import ModelFile
 from vaecodec.model.rate import RatePosition
 from vaecodec.nets.interface import Float
-from vaecodec.nets.onnx.graphs import FloatLayers
+from vaecodec.nets.onnx.graphs import FloatLayers, branch_weights
 from vaecodec.nets.onnx.protobuf import INT64, Graph
 
 
@@ -34,7 +34,7 @@ class _Backwards:
         return self.graph.node("Mul", gradient, self.graph.node("Where", positive, *slopes))
 
     def blocks(self, gradient: str, rate: RatePosition) -> str:
-        for i, weights in reversed(list(enumerate(self.net.branch_weights(rate)))):
+        for i, weights in reversed(list(enumerate(branch_weights(self.net.model, self.net.net, rate)))):
             block = f"blocks.layers.{i}"
             branch = self.conv(gradient, f"{block}.contract", weights)
             gradient = self.graph.node("Add", gradient, self.conv(self.act(branch), f"{block}.expand"))

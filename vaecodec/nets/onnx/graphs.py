@@ -11,6 +11,11 @@ from vaecodec.nets.interface import Float
 from vaecodec.nets.onnx.protobuf import UINT8, Graph
 
 
+def branch_weights(model: ModelFile, net: str, rate: RatePosition) -> Float:
+    """The weights (blocks, C) of the channels of a net's residual branches at a rate."""
+    return np.float32(RESIDUAL) * np.exp2(model.float_row(f"{net}.blocks.rate", rate))
+
+
 class FloatLayers:
     """Adds layers of one float net to a graph."""
 
@@ -31,24 +36,35 @@ class FloatLayers:
         self.activated.append(x)
         return self.graph.node("LeakyRelu", x, alpha=LEAK)
 
-    def branch_weights(self, rate: RatePosition) -> Float:
-        """The weights (blocks, C) of the channels of the residual branches at a rate."""
-        return np.float32(RESIDUAL) * np.exp2(self.model.float_row(f"{self.net}.blocks.rate", rate))
-
-    def blocks(self, x: str, rate: RatePosition) -> str:
-        """The residual blocks at a rate, whose weights are folded into theirs: the graph then keeps onnxruntime's own
-        layout from the first block to the last."""
+    def blocks(self, x: str, rate: RatePosition | None) -> str:
+        """The residual blocks. At a rate its weights are folded into theirs: the graph then keeps onnxruntime's own
+        layout from the first block to the last. Without one, the weights of the branches are inputs: rate_0, ..."""
+        if rate is None:
+            return self._blocks_at_any_rate(x)
         # A pool of one place changes nothing, but is a layer with that layout, which DepthToSpace is not.
         x = self.graph.node("MaxPool", x, kernel_shape=[1, 1])
-        for i, branch in enumerate(self.branch_weights(rate)):
-            block = f"blocks.layers.{i}"
-            h = self.conv(self.act(self.conv(x, f"{block}.mix_in")), f"{block}.spatial")
-            x = self.graph.node("Add", self.conv(h, f"{block}.mix_out", branch), x)
-            h = self.act(self.conv(x, f"{block}.expand"))
-            x = self.graph.node("Add", self.conv(h, f"{block}.contract", branch), x)
+        for i, branch in enumerate(branch_weights(self.model, self.net, rate)):
+            x = self.graph.node("Add", self._mix(x, i, branch), x)
+            x = self.graph.node("Add", self._feed(x, i, branch), x)
         return x
 
-    def synthesis(self, v_hat: str, rate: RatePosition) -> str:
+    def _blocks_at_any_rate(self, x: str) -> str:
+        for i in range(self.model.tensors[f"{self.net}.blocks.rate"].shape[1]):
+            rate = self.graph.input(f"rate_{i}", [1, self.model.config.channels, 1, 1])
+            x = self.graph.node("Add", self.graph.node("Mul", self._mix(x, i), rate), x)
+            x = self.graph.node("Add", self.graph.node("Mul", self._feed(x, i), rate), x)
+        return x
+
+    def _mix(self, x: str, i: int, scale_out: Float | None = None) -> str:
+        block = f"blocks.layers.{i}"
+        h = self.conv(self.act(self.conv(x, f"{block}.mix_in")), f"{block}.spatial")
+        return self.conv(h, f"{block}.mix_out", scale_out)
+
+    def _feed(self, x: str, i: int, scale_out: Float | None = None) -> str:
+        block = f"blocks.layers.{i}"
+        return self.conv(self.act(self.conv(x, f"{block}.expand")), f"{block}.contract", scale_out)
+
+    def synthesis(self, v_hat: str, rate: RatePosition | None) -> str:
         """v_hat (n, M, h, w) -> RGB around [-0.5, 0.5] (n, 3, 16h, 16w)."""
         g, config = self.graph, self.model.config
         h = self.blocks(g.depth_to_space(self.conv(v_hat, "stem"), 2), rate)
@@ -85,8 +101,8 @@ class _Exact:
         return self.graph.clip(y, low, LEVEL)
 
 
-def analysis(model: ModelFile, rate: RatePosition) -> bytes:
-    """At a rate: pixels (n, H, W, 3) uint8 -> y (n, M, H/16, W/16)."""
+def analysis(model: ModelFile, rate: RatePosition | None) -> bytes:
+    """At a rate, or any (blocks): pixels (n, H, W, 3) uint8 -> y (n, M, H/16, W/16)."""
     config, g = model.config, Graph("analysis")
     net = FloatLayers(g, model, "analysis")
     pixels = g.input("pixels", ["n", "H", "W", 3], UINT8)
@@ -100,8 +116,8 @@ def analysis(model: ModelFile, rate: RatePosition) -> bytes:
     return g.serialize()
 
 
-def synthesis(model: ModelFile, rate: RatePosition) -> bytes:
-    """At a rate: v_hat (n, M, h, w) -> pixels (n, 16h, 16w, 3) uint8."""
+def synthesis(model: ModelFile, rate: RatePosition | None) -> bytes:
+    """At a rate, or any (blocks): v_hat (n, M, h, w) -> pixels (n, 16h, 16w, 3) uint8."""
     g = Graph("synthesis")
     v_hat = g.input("v_hat", ["n", model.config.latents, "h", "w"])
     x = FloatLayers(g, model, "synthesis").synthesis(v_hat, rate)
