@@ -34,8 +34,10 @@ def quality_units(quality: float) -> int:
 
 @dataclass(frozen=True)
 class RatePosition:
-    """A position between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS; common:
-    whether many files may have it, which pays for graphs of its own."""
+    """A position between the rate anchors `anchor` and `anchor + 1`; `fraction` is in units of 2^-FRACTION_BITS.
+
+    common: whether many files may have it, which pays for graphs of its own.
+    """
 
     anchor: int
     fraction: int
