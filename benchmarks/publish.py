@@ -19,6 +19,7 @@ from pathlib import Path
 from vaecodec.benchmarks import plots, results
 from vaecodec.benchmarks.bd import bd_rate
 from vaecodec.benchmarks.eye_tables import against_avif, judged, meaning, table, worst_image
+from vaecodec.benchmarks.restoration_tables import results_denoise, results_repair, results_salvage
 from vaecodec.benchmarks.result_tables import (
     RESULTS,
     anomaly_areas,
@@ -34,7 +35,6 @@ from vaecodec.benchmarks.result_tables import (
     startup_workers,
     training_ladder,
 )
-from vaecodec.benchmarks.restoration_tables import results_denoise, results_repair, results_salvage
 from vaecodec.benchmarks.results import curve_of
 from vaecodec.model.file import load_model
 from vaecodec.model.layers import kmac_per_pixel
