@@ -41,7 +41,7 @@ def repair(
     The result goes to OUT, in the format of its suffix, or beside the image: a.jpg becomes a.repaired.png. "-" is
     standard input or output. All other pixels stay as they are, where the format of OUT keeps them. Mark a little more
     than the damage: its soft edges are taken for the picture otherwise. Made for scratches, dust and overlaid text, a
-    few pixels wide; larger holes become as smooth as a membrane.
+    few pixels wide; holes of 20 pixels and more become as smooth as a membrane.
     """
     saving = saving_of(quality, lossless, png_level)
     if image == mask == "-":

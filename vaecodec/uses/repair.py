@@ -189,7 +189,7 @@ def repair(image: ImageLike, mask: ImageLike | Mask) -> Image.Image:
     while all other pixels stay as they are. A mask with transparent pixels marks by its opaque ones, whatever their
     colour; one from a JPEG file by the brighter half of the levels. Nothing marked: the image comes back as it is.
 
-    For scratches, dust and overlaid text; holes wider than some 16 pixels become as smooth as a membrane. Raises
+    For scratches, dust and overlaid text; holes into which a square of 20 pixels fits become a membrane. Raises
     ImageError for what is no image, a mask of another size, or one that marks every pixel. The method is iterated
     denoising; see vaecodec.uses.repair.
 
