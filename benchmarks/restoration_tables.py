@@ -78,7 +78,7 @@ def results_repair() -> str:
             name,
             f"{row['damaged_percent']:.1f} %",
             *(f"{row[method]:.2f}" if method in row else "" for method in methods),
-            f"**{row['repair']:.2f}**",
+            f"**{row['repair']:.2f}**" if row["gain"] > 0 else f"{row['repair']:.2f}",
             f"{row['gain']:+.2f}",
             f"{row['gain_quantiles'][0]:+.1f} to {row['gain_quantiles'][-1]:+.1f}",
         ]
