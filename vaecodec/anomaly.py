@@ -52,9 +52,10 @@ class Normal:
         """How odd an image is: (score, map, is_anomaly).
 
         image: as for `encode`, at least 32 pixels a side, of any size, or of `size` where that is not None. map: (H, W)
-        float32, 0 where the image is as usual, about 1 at the oddest of a hundred good places; score: its maximum;
-        is_anomaly: whether that is above the threshold for this share of false alarms, between 0 and 1. Raises
-        ImageError for what is no image, or one of another size; VaecodecError for no share.
+        float32, 0 where the image is as usual, about 1 at the oddest of a hundred good places; score: the mean of the
+        eight oddest blocks of 8x8 pixels; is_anomaly: whether that is above the threshold for this share of false
+        alarms, between 0 and 1. Raises ImageError for what is no image, or one of another size; VaecodecError for no
+        share.
 
         >>> score, heat, is_anomaly = normal.score(image, false_alarms=0.1)
         >>> heat.shape, heat.dtype.name
@@ -72,8 +73,7 @@ class Normal:
         self, picture: Picture, false_alarms: float = FALSE_ALARMS, alone: bool = True
     ) -> tuple[float, Float, bool]:
         """The same of a picture that is read; alone: whether it may take all cores."""
-        heat = self._learned.map(self._profiler(picture, alone))
-        score = float(heat.max())
+        score, heat = self._learned.score(self._profiler(picture, alone))
         return score, heat, score > self.threshold(false_alarms)
 
     def threshold(self, false_alarms: float = FALSE_ALARMS) -> float:

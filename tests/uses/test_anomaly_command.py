@@ -81,7 +81,9 @@ def test_library(folders: Path) -> None:
     assert (normal.images, normal.size) == (20, None)
     score, heat, odd = normal.score(scratched(200))
     assert (heat.shape, heat.dtype) == ((SIDE, SIDE), np.float32)
-    assert score == pytest.approx(float(heat.max()))
+    oddest = np.sort(heat[4::8, 4::8].ravel())[-8:]  # in about the middle of each block
+    assert score == pytest.approx(float(oddest.mean()), rel=0.05)
+    assert score < heat.max()
     assert odd
     inside = heat[SCRATCH].mean()
     assert inside > 3 * np.median(heat) + 0.1
