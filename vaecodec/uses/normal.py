@@ -23,12 +23,13 @@ FEWEST = 10
 DIRECTIONS = (LOSS, 40)
 RIDGES, FLOORS = (0.003, 0.1), (0.05, 0.001)
 """Of the Gaussians of losses and of textures, as Gaussian.of takes them: chosen on generated textures."""
-TEXTURE_SHARE = 0.6
+TEXTURE_SHARE = 0.5
 """Of the sum: what distances of textures weigh beside those of losses."""
 ODDEST = 8
 """Blocks, whose mean is the score: one alone tells less."""
-HIGH = 0.99
-"""The quantile of distances of good places that is the unit of a map."""
+USUAL, HIGH = 0.8, 0.99
+"""Quantiles of distances of good places: 0 and 1 of a map. From the median on, images that are a little unlike all
+those learned from would raise more false alarms."""
 LEAST_SPREAD = 0.1
 """The unit is no less, in distances: pictures that are all equal have none."""
 BLUR = (0.21, 0.58)
@@ -37,19 +38,19 @@ BLUR = (0.21, 0.58)
 
 @dataclass(frozen=True)
 class Scale:
-    """Distances in the units of a map: 0 is their median on good pictures, 1 their HIGH quantile."""
+    """Distances in the units of a map: 0 is their USUAL quantile on good pictures, and below, 1 their HIGH one."""
 
-    middle: float
+    usual: float
     unit: float
 
     @classmethod
     def of(cls, distances: Sequence[Float]) -> Scale:
         every = np.concatenate([values.ravel() for values in distances])
-        middle, high = np.quantile(every, (0.5, HIGH))
-        return cls(float(middle), max(float(high - middle), LEAST_SPREAD))
+        usual, high = np.quantile(every, (USUAL, HIGH))
+        return cls(float(usual), max(float(high - usual), LEAST_SPREAD))
 
     def __call__(self, distances: Float) -> Float:
-        return np.maximum((distances - np.float32(self.middle)) / np.float32(self.unit), 0)
+        return np.maximum((distances - np.float32(self.usual)) / np.float32(self.unit), 0)
 
 
 @dataclass(frozen=True)

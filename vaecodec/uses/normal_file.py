@@ -37,7 +37,7 @@ def write_normality(path: str | os.PathLike[str], learned: Normality, model: Mod
         # Means of each place are many; half precision errs by less than a deviation's hundredth.
         arrays[f"{kind}_mean"] = gaussian.mean.astype(np.float16 if learned.size else np.float32)
         arrays[f"{kind}_whitener"] = gaussian.whitener
-        arrays[f"{kind}_scale"] = np.array((scale.middle, scale.unit), np.float32)
+        arrays[f"{kind}_scale"] = np.array((scale.usual, scale.unit), np.float32)
     write_arrays(path, arrays, overwrite)
 
 
@@ -76,9 +76,9 @@ def _checked(arrays: dict[str, NDArray[Any]], model: ModelFile) -> Normality:
         mean = _taken(arrays, f"{kind}_mean", np.float16 if aligned else np.float32, shape)
         whitener = _taken(arrays, f"{kind}_whitener", np.float32, (directions, count))
         gaussians.append(Gaussian(mean.astype(np.float32), whitener))
-        middle, unit = _taken(arrays, f"{kind}_scale", np.float32, (2,)).tolist()
+        usual, unit = _taken(arrays, f"{kind}_scale", np.float32, (2,)).tolist()
         _require(unit > 0)
-        scales.append(Scale(middle, unit))
+        scales.append(Scale(usual, unit))
     return Normality(tuple(gaussians), tuple(scales), scores, (width, height) if aligned else None)
 
 
