@@ -32,7 +32,8 @@ __all__ = ["ENOUGH", "FALSE_ALARMS", "FEWEST", "FOLDS", "Normal", "fit", "load"]
 FALSE_ALARMS = 0.05
 """The share of good images that is called odd unless another is asked for."""
 ENOUGH = 40
-"""From so many good images on, false alarms were within 10 points of what was asked for (docs/anomaly.md)."""
+"""From so many good images on, false alarms were within 10 points of what was asked for, but for one texture at one
+seed (docs/anomaly.md)."""
 
 
 class Normal:
@@ -86,7 +87,7 @@ class Normal:
         return self._learned.threshold(false_alarms)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write an .npz, whole or not at all: some 140 kB, and of aligned images about 1.3 bytes a pixel more at most.
+        """Write an .npz, whole or not at all: some 24 kB, and of aligned images up to 1.7 bytes a pixel more.
         It names the model; raises VaecodecError where it cannot be written, or is there and not to be overwritten.
 
         >>> normal.save("normal.npz")
