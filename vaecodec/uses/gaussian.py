@@ -41,23 +41,25 @@ class Moments:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """mean (d,) or (h, w, d); whitener (d, d): what makes differences from the mean uncorrelated, of deviation 1."""
+    """mean (d,) or (h, w, d); whitener (k, d): what makes of differences from the mean k uncorrelated numbers of
+    deviation 1."""
 
     mean: Float
     whitener: Float
 
     @classmethod
-    def of(cls, moments: Moments, ridge: float, floor: float) -> Gaussian:
+    def of(cls, moments: Moments, ridge: float, floor: float, directions: int) -> Gaussian:
         """ridge: added to the correlations, since few samples show more of them than there are; floor: the least
-        deviation, in units of the features."""
+        deviation, in units of the features; directions: how many principal components of the correlations count, the
+        largest: the others, of which few samples say little, raise false alarms."""
         mean = moments.total / moments.count
         means = mean.reshape(-1, mean.shape[-1])
         covariance = moments.products / (moments.count * len(means)) - means.T @ means / len(means)
         deviation = np.sqrt(np.maximum(np.diagonal(covariance), 0) + floor**2)
         correlation = covariance / np.outer(deviation, deviation)
-        lower = np.linalg.cholesky(correlation + ridge * np.eye(len(deviation)))
-        whitener = np.linalg.solve(lower, np.diag(1 / deviation))
-        return cls(mean.astype(np.float32), whitener.astype(np.float32))
+        variances, axes = (part[..., -directions:] for part in np.linalg.eigh(correlation))
+        whitener = (axes / np.sqrt(np.maximum(variances, 0) + ridge)).T / deviation
+        return cls(mean.astype(np.float32), np.ascontiguousarray(whitener, np.float32))
 
     def distances(self, features: Float) -> Float:
         """Mahalanobis distances (h, w) of features (h, w, d)."""

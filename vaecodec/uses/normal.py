@@ -15,36 +15,42 @@ from PIL import Image
 from vaecodec.errors import ImageError, VaecodecError
 from vaecodec.nets.interface import Float
 from vaecodec.uses.gaussian import Gaussian, Moments
-from vaecodec.uses.profile import BLOCK, Profile
+from vaecodec.uses.profile import BLOCK, LOSS, Profile
 
 FOLDS = 5
 FEWEST = 10
 """Pictures to learn from, two in each fold."""
-RIDGES, FLOORS = (0.001, 1.0), (0.05, 0.001)
+DIRECTIONS = (LOSS, 40)
+RIDGES, FLOORS = (0.003, 0.1), (0.05, 0.001)
 """Of the Gaussians of losses and of textures, as Gaussian.of takes them: chosen on generated textures."""
-HIGH = 0.99
-"""The quantile of distances of good places that is the unit of a map."""
+TEXTURE_SHARE = 0.5
+"""Of the sum: what distances of textures weigh beside those of losses."""
+ODDEST = 8
+"""Blocks, whose mean is the score: one alone tells less."""
+USUAL, HIGH = 0.8, 0.99
+"""Quantiles of distances of good places: 0 and 1 of a map. From the median on, images that are a little unlike all
+those learned from would raise more false alarms."""
 LEAST_SPREAD = 0.1
 """The unit is no less, in distances: pictures that are all equal have none."""
-BLUR = (0.106, 0.788)
-"""Weights in a map of a neighbouring block on either side, and of the block itself: a Gaussian of half a block."""
+BLUR = (0.21, 0.58)
+"""Weights in a map of a neighbouring block on either side, and of the block itself: a Gaussian of 0.7 blocks."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Distances in the units of a map: 0 is their median on good pictures, 1 their HIGH quantile."""
+    """Distances in the units of a map: 0 is their USUAL quantile on good pictures, and below, 1 their HIGH one."""
 
-    middle: float
+    usual: float
     unit: float
 
     @classmethod
     def of(cls, distances: Sequence[Float]) -> Scale:
         every = np.concatenate([values.ravel() for values in distances])
-        middle, high = np.quantile(every, (0.5, HIGH))
-        return cls(float(middle), max(float(high - middle), LEAST_SPREAD))
+        usual, high = np.quantile(every, (USUAL, HIGH))
+        return cls(float(usual), max(float(high - usual), LEAST_SPREAD))
 
     def __call__(self, distances: Float) -> Float:
-        return np.maximum((distances - np.float32(self.middle)) / np.float32(self.unit), 0)
+        return np.maximum((distances - np.float32(self.usual)) / np.float32(self.unit), 0)
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,16 @@ class Normality:
     scores: Float
     size: tuple[int, int] | None
 
-    def map(self, profile: Profile) -> Float:
-        """How odd each pixel is, (H, W) float32: 0 is usual, 1 about the oddest of a hundred good places. Raises
-        ImageError for a picture of another size than that of aligned ones."""
+    def score(self, profile: Profile) -> tuple[float, Float]:
+        """How odd a picture is, the mean of its ODDEST blocks, and each of its pixels, (H, W) float32: 0 is usual, 1
+        about the oddest of a hundred good places. Raises ImageError for a picture of another size than that of aligned
+        ones."""
         found = profile.width, profile.height
         if self.size is not None and found != self.size:
             have, want = (f"{width}x{height}" for width, height in (found, self.size))
             raise ImageError(f"the image has {have} pixels, the aligned ones that were learned from {want}")
-        return _joined(found, _distances(self.gaussians, profile.loss, profile.texture), self.scales)
+        blocks = _joined(_distances(self.gaussians, profile.loss, profile.texture), self.scales)
+        return _score(blocks), _enlarged(blocks, BLOCK)[: profile.height, : profile.width]
 
     def threshold(self, false_alarms: float) -> float:
         """The score above which at most this share of good pictures lies, by those that were learned from. The
@@ -109,8 +117,7 @@ def learn(profiles: Iterable[Profile], count: int, aligned: bool) -> Normality:
             rest = _gaussians(tuple(all_of - own for all_of, own in zip(total, folds[fold] or (), strict=True)))
             distances += [_distances(rest, np.load(kept), np.load(kept)) for _ in members]
     scales = tuple(Scale.of(values) for values in zip(*distances, strict=True))
-    maps = (_joined(size, values, scales) for size, values in zip(sizes, distances, strict=True))
-    scores = np.sort(np.array([values.max() for values in maps], np.float32))
+    scores = np.sort(np.array([_score(_joined(values, scales)) for values in distances], np.float32))
     return Normality(_gaussians(total), scales, scores, sizes[0] if aligned else None)
 
 
@@ -123,18 +130,23 @@ def _added(
 
 
 def _gaussians(moments: Sequence[Moments]) -> tuple[Gaussian, ...]:
-    return tuple(Gaussian.of(own, *kind) for own, *kind in zip(moments, RIDGES, FLOORS, strict=True))
+    kinds = zip(RIDGES, FLOORS, DIRECTIONS, strict=True)
+    return tuple(Gaussian.of(own, *kind) for own, kind in zip(moments, kinds, strict=True))
 
 
 def _distances(gaussians: Sequence[Gaussian], loss: Float, texture: Float) -> tuple[Float, Float]:
     return gaussians[0].distances(loss), gaussians[1].distances(texture)
 
 
-def _joined(size: tuple[int, int], distances: Sequence[Float], scales: Sequence[Scale]) -> Float:
-    """The map (H, W) of both distances of a picture of a size (width, height)."""
+def _joined(distances: Sequence[Float], scales: Sequence[Scale]) -> Float:
+    """How odd each block is (H/8, W/8), of both distances of a picture."""
     losses, textures = (scale(values) for scale, values in zip(scales, distances, strict=True))
     finer = _enlarged(textures, 2)[: losses.shape[0], : losses.shape[1]]
-    return _enlarged(_blurred(losses + finer), BLOCK)[: size[1], : size[0]]
+    return _blurred(losses + np.float32(TEXTURE_SHARE) * finer)
+
+
+def _score(blocks: Float) -> float:
+    return float(np.partition(blocks, -ODDEST, None)[-ODDEST:].mean())
 
 
 def _blurred(values: Float) -> Float:

@@ -14,12 +14,13 @@ from vaecodec.errors import FormatError, ModelError, VaecodecError
 from vaecodec.model.file import ModelFile
 from vaecodec.system.npz import read_arrays, write_arrays
 from vaecodec.uses.gaussian import Gaussian
-from vaecodec.uses.normal import FEWEST, Normality, Scale
+from vaecodec.uses.normal import DIRECTIONS, FEWEST, Normality, Scale
 from vaecodec.uses.profile import BLOCK, LOSS
 
-VERSION = 1
+VERSION = 2
+"""1 had other features."""
 LARGEST = 1 << 28
-"""Bytes that the arrays may take in all: those of aligned pictures of 200 megapixels."""
+"""Bytes that the arrays may take in all: those of aligned pictures of 160 megapixels."""
 LARGEST_VALUE = 1e6
 KINDS = ("loss", "texture")
 
@@ -36,7 +37,7 @@ def write_normality(path: str | os.PathLike[str], learned: Normality, model: Mod
         # Means of each place are many; half precision errs by less than a deviation's hundredth.
         arrays[f"{kind}_mean"] = gaussian.mean.astype(np.float16 if learned.size else np.float32)
         arrays[f"{kind}_whitener"] = gaussian.whitener
-        arrays[f"{kind}_scale"] = np.array((scale.middle, scale.unit), np.float32)
+        arrays[f"{kind}_scale"] = np.array((scale.usual, scale.unit), np.float32)
     write_arrays(path, arrays, overwrite)
 
 
@@ -70,15 +71,14 @@ def _checked(arrays: dict[str, NDArray[Any]], model: ModelFile) -> Normality:
     _require(len(scores) >= FEWEST and bool((np.diff(scores) >= 0).all()) and scores[0] >= 0)
     gaussians, scales = [], []
     sides = {"loss": (LOSS, BLOCK), "texture": (model.config.hyper_channels, PATCH)}
-    for kind, (count, pixels) in sides.items():
+    for (kind, (count, pixels)), directions in zip(sides.items(), DIRECTIONS, strict=True):
         shape = (-(-height // pixels), -(-width // pixels), count) if aligned else (count,)
         mean = _taken(arrays, f"{kind}_mean", np.float16 if aligned else np.float32, shape)
-        gaussians.append(
-            Gaussian(mean.astype(np.float32), _taken(arrays, f"{kind}_whitener", np.float32, (count,) * 2))
-        )
-        middle, unit = _taken(arrays, f"{kind}_scale", np.float32, (2,)).tolist()
+        whitener = _taken(arrays, f"{kind}_whitener", np.float32, (directions, count))
+        gaussians.append(Gaussian(mean.astype(np.float32), whitener))
+        usual, unit = _taken(arrays, f"{kind}_scale", np.float32, (2,)).tolist()
         _require(unit > 0)
-        scales.append(Scale(middle, unit))
+        scales.append(Scale(usual, unit))
     return Normality(tuple(gaussians), tuple(scales), scores, (width, height) if aligned else None)
 
 

@@ -24,24 +24,31 @@ MODEL = TUNES["psnr"]
 """Trained for squared error: of the others an error says less."""
 QUALITY = 50
 BLOCK, CELL = 8, 4
-"""Pixels a side: a profile has an entry for each block, of four by four cells around it."""
+"""Pixels a side: a profile has an entry for each block, of the cells around it."""
+WINDOWS = (2, 4, 6)
+"""Cells a side of the windows around each block: of 8, 16 and 24 pixels. A scratch shows in the small, a stain in the
+large ones."""
+COLOUR_WINDOW = 4
 LEVELS = 2
 """Bands of the loss are three for each of so many octaves: changes across, down and both ways."""
-LOSS = 3 * LEVELS + 3
-"""Numbers of each block: the bands, and the mean colour."""
+LOSS = 3 * LEVELS * len(WINDOWS) + 3
+"""Numbers of each block: the bands in each window, and the mean colour."""
 STEP_VARIANCE = 1 / 4
 """Squared levels that are added to a loss: below, what is left is rounding."""
 MARGIN = PATCH
 """Pixels around a picture that are mirrored: at a bare edge the transforms see less, and everything there looks odd."""
 SMALLEST = 32
 """Pixels a side."""
+DARK, LOG_UNIT = 32, 128
+"""Colours count by LOG_UNIT * log(DARK + level), so that a shade or a gain is the same change of bright and dark ones,
+and black is not torn apart; in mid-tones about a level is a level."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """loss (H/8, W/8, LOSS): of each block the logarithms of what the codec lost, by bands, and the mean colour, from 0
-    to 255; texture (H/16, W/16, C): features of the hyper analysis. Sides are rounded up."""
+    """loss (H/8, W/8, LOSS): of each block the logarithms of what the codec lost, by bands and windows, and of the mean
+    colour; texture (H/16, W/16, C): features of the hyper analysis. Sides are rounded up."""
 
     width: int
     height: int
@@ -112,11 +119,11 @@ def _loss(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Float:
     for octave in range(1, LEVELS + 1):
         a, b, c, d = (rest[i::2, j::2] for i in (0, 1) for j in (0, 1))
         for change in (a - b + c - d, a + b - c - d, a - b - c + d):
-            energy = _around(_means(np.square(change / 4), CELL >> octave))
-            bands.append(np.log(energy + STEP_VARIANCE / 4**octave))
+            energy = _means(np.square(change / 4), CELL >> octave)
+            bands += [np.log(_around(energy, window) + STEP_VARIANCE / 4**octave) for window in WINDOWS]
         rest = (a + b + c + d) / 4
-    colours = [_around(_means(before[:, :, channel], CELL)) for channel in range(3)]
-    return np.stack(bands + colours, 2)
+    colours = [_around(_means(before[:, :, channel], CELL), COLOUR_WINDOW) for channel in range(3)]
+    return np.stack(bands + [LOG_UNIT * np.log(DARK + colour) for colour in colours], 2)
 
 
 def _means(values: NDArray[np.generic], side: int) -> Float:
@@ -125,10 +132,9 @@ def _means(values: NDArray[np.generic], side: int) -> Float:
     return values.reshape(height // side, side, width // side, side).mean((1, 3), dtype=np.float32)
 
 
-def _around(cells: Float) -> Float:
-    """Means (h/2, w/2) of the four by four cells around each block of two by two: windows of 16 pixels, each
-    overlapping the next by half."""
-    padded = np.pad(cells, 1, "symmetric")
-    rows = np.add.reduce([padded[i : i + cells.shape[0] : 2] for i in range(4)])
-    means: Float = np.add.reduce([rows[:, j : j + cells.shape[1] : 2] for j in range(4)]) / np.float32(16)
+def _around(cells: Float, window: int) -> Float:
+    """Means (h/2, w/2) of the window of so many cells a side, an even number, around each block of two by two."""
+    padded = np.pad(cells, (window - 2) // 2, "symmetric")
+    rows = np.add.reduce([padded[i : i + cells.shape[0] : 2] for i in range(window)])
+    means: Float = np.add.reduce([rows[:, j : j + cells.shape[1] : 2] for j in range(window)]) / np.float32(window**2)
     return means
