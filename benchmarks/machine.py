@@ -1,12 +1,15 @@
-"""The machine of a run: processor, cores, versions and commit; and pinning a process to one core."""
+"""The machine of a run: processor, cores, versions and commit; pinning a process to one core; times side by side."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+import time
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 
 from PIL import features
 
@@ -28,6 +31,17 @@ def pin(number: int = 0) -> None:
     if PINS:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
+
+
+def medians_in_turns(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each task. They take turns, and a first round that warms up is left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds + 1):
+        for name, task in tasks.items():
+            started = time.perf_counter()
+            task()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: median(values[1:]) for name, values in seconds.items()}
 
 
 def environment() -> dict:

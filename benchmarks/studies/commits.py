@@ -4,8 +4,8 @@
     python benchmarks/studies/commits.py /tmp/before . ../shared/data/kodak/*.png --rounds 15 --out benchmarks/results
 
 Both run in this Python, in turns, in processes of one thread, of which CPU seconds count (least and median of all
-rounds). The gate: exit code 1 where a latent differs, where a pixel is off by more than one level, or where encoding,
-decoding or the start took more than --slower (5 %) longer.
+rounds). The gate: exit code 1 where a latent or a pixel by more than one level differs in what both make of the same
+files, those of the first, or where encoding, decoding or the start took more than --slower (5 %) longer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +24,7 @@ from vaecodec.benchmarks.machine import commit_of, environment
 
 QUALITIES = (10, 50, 90)
 WORK = """
-import hashlib, json, sys, time
+import hashlib, json, pathlib, sys, time
 import numpy as np
 started = time.process_time()
 from PIL import Image
@@ -32,7 +33,9 @@ from vaecodec.coding.clock import Stopwatch
 from vaecodec.coding.session import Session, Settings
 clock = Stopwatch()
 codec = codec_over(Session(Settings(threads=1), clock=clock))
-out, paths, qualities = {"imports": time.process_time() - started, "files": {}}, sys.argv[2:], json.loads(sys.argv[1])
+out, paths, qualities = {"imports": time.process_time() - started, "files": {}}, sys.argv[3:], json.loads(sys.argv[1])
+kept = pathlib.Path(sys.argv[2])
+coded = json.loads(kept.read_text()) if kept.exists() else {}
 def cpu(work):
     before = time.process_time()
     result = work()
@@ -44,13 +47,16 @@ for path in paths:
         encode, data = cpu(lambda: codec.encode(pixels, quality))
         encode_stages = dict(clock.seconds)
         clock.seconds.clear()
-        decode, array = cpu(lambda: codec.decode_array(data))
+        name = f"{path} {quality}"
+        first = bytes.fromhex(coded.setdefault(name, data.hex()))
+        decode, array = cpu(lambda: codec.decode_array(first))
         sha = lambda data: hashlib.sha256(data).hexdigest()
-        latents = np.ascontiguousarray(codec.decode_latents(data)).astype("<i4")
-        out["files"][f"{path} {quality}"] = {
+        latents = np.ascontiguousarray(codec.decode_latents(first)).astype("<i4")
+        out["files"][name] = {
             "bytes": sha(data), "latents": sha(latents.tobytes()), "pixels": array[::3, ::3].ravel().tolist(),
             "encode": encode, "decode": decode, "encode_stages": encode_stages, "decode_stages": dict(clock.seconds),
         }
+kept.write_text(json.dumps(coded))
 print(json.dumps(out))
 """
 
@@ -72,13 +78,14 @@ def run(checkout: Path, arguments: list[str]) -> tuple[float, str]:
     return usage.ru_utime + usage.ru_stime, text
 
 
-def work(checkout: Path, images: list[str], qualities: tuple[int, ...]) -> dict[str, Any]:
-    return json.loads(run(checkout, ["-c", WORK, json.dumps(qualities), *images])[1])
+def work(checkout: Path, images: list[str], qualities: tuple[int, ...], kept: Path) -> dict[str, Any]:
+    """What a checkout makes of images; it decodes the files in `kept`, which hold what the first checkout coded."""
+    return json.loads(run(checkout, ["-c", WORK, json.dumps(qualities), str(kept), *images])[1])
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
-    """How many files differ in bytes, latents and size, and by how many levels a pixel does at most (every third
-    row and column is looked at)."""
+    """How many pictures are coded to other bytes; in how many files, those of the first, latents differ, and by how
+    many levels a pixel does at most (every third row and column is looked at)."""
     pairs = [(before["files"][name], after["files"][name]) for name in before["files"]]
     off = [max((abs(a - b) for a, b in zip(x["pixels"], y["pixels"], strict=True)), default=0) for x, y in pairs]
     return {
@@ -112,13 +119,14 @@ def main() -> None:
     arguments = parser.parse_args()
     images = [str(Path(image).resolve()) for image in arguments.images]
     checkouts = {"before": arguments.before, "after": arguments.after}
-    seen = {name: work(checkout, images, QUALITIES) for name, checkout in checkouts.items()}
+    folder = tempfile.TemporaryDirectory()
+    kept, coded, shown = (str(Path(folder.name, name)) for name in ("kept.json", "coded.vaec", "shown.png"))
+    seen = {name: work(checkout, images, QUALITIES, Path(kept)) for name, checkout in checkouts.items()}
     result: dict[str, Any] = {
         "environment": environment(),
         "commits": {name: commit_of(checkout) for name, checkout in checkouts.items()},
         "differ": differences(seen["before"], seen["after"]),
     }
-    coded, shown = (str(Path("/tmp") / f"commits-{os.getpid()}{suffix}") for suffix in (".vaec", ".png"))
     commands = {
         "start": ["-m", "vaecodec", "--version"],
         "encode": ["-m", "vaecodec", "encode", images[0], coded, "-f", "-Q", "--threads", "1"],
@@ -130,9 +138,8 @@ def main() -> None:
         for name, checkout in sorted(checkouts.items(), reverse=bool(number % 2)):
             for command, line in commands.items():
                 times[name][command].append(run(checkout, line)[0])
-            rounds[name].append(work(checkout, images[:1], (50,)))
-    for path in (coded, shown):
-        Path(path).unlink(missing_ok=True)
+            rounds[name].append(work(checkout, images[:1], (50,), Path(kept)))
+    folder.cleanup()
     result["commands_cpu_s"] = {
         name: {command: {"least": min(v), "median": median(v)} for command, v in found.items()}
         for name, found in times.items()

@@ -28,6 +28,7 @@ from scipy.ndimage import convolve
 from skimage.restoration import denoise_nl_means, denoise_wavelet, estimate_sigma
 
 import vaecodec
+from vaecodec.benchmarks.machine import medians_in_turns
 from vaecodec.picture import to_picture
 from vaecodec.uses.denoise import Denoiser
 
@@ -223,13 +224,7 @@ def times(crop: LEVELS, once: Denoiser, usual: Denoiser, rounds: int = 15) -> di
         "wavelet": lambda: wavelet(noisy, 10),
         "nlm": lambda: nlm(noisy, 10, 5, 6, 0.6),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(rounds + 1):
-        for name, task in tasks.items():
-            started = time.perf_counter()
-            task()
-            seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    medians = medians_in_turns(tasks, rounds)
     ratios = {name: value / medians["round_trip"] for name, value in medians.items()}
     return ratios | {"round_trip_seconds": medians["round_trip"]}
 

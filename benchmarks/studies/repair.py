@@ -15,7 +15,6 @@ import functools
 import importlib.util
 import json
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from scipy.sparse.linalg import spsolve
 from skimage.restoration import inpaint_biharmonic
 
 import vaecodec
+from vaecodec.benchmarks.machine import medians_in_turns
 from vaecodec.benchmarks.studies import damage as drawn
 from vaecodec.picture import to_picture
 from vaecodec.uses.repair import Repairer
@@ -115,13 +115,7 @@ def times(crop: Levels, mask: Mask, repairer: Repairer, rounds: int = 9) -> dict
         "repair": lambda: repairer(to_picture(crop), mask),
         "biharmonic": lambda: biharmonic(crop, mask),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(rounds + 1):
-        for name, task in tasks.items():
-            started = time.perf_counter()
-            task()
-            seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    medians = medians_in_turns(tasks, rounds)
     ratios = {name: round(value / medians["round_trip"], 2) for name, value in medians.items()}
     return ratios | {"repair_seconds": round(medians["repair"], 2)}
 
@@ -166,6 +160,7 @@ def main() -> None:
     result["times_of_a_round_trip"] = times(crops[0], drawn.scratches(size, 0), repairer)
     print(result["times_of_a_round_trip"])
     if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "repair.json").write_text(json.dumps(result, indent=1) + "\n")
     if arguments.views:
         views(crops, repairer, arguments.views)

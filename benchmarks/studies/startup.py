@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import median
 
 EXAMPLE = Path(__file__).parents[2] / "examples/hills.png"
+IGNORED = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+"""Variables: what is installed has its bytecode, and so has a checkout from its second run on."""
 CHILD = """
 import sys, time
 def lap(name): print(time.time(), name)
@@ -43,8 +45,9 @@ write_whole(sys.argv[2], data, True); lap("write")
 def stages(arguments: list[str]) -> dict[str, float]:
     """Seconds of every stage of one process, from its start to its end."""
     before = time.time()
+    variables = {name: value for name, value in os.environ.items() if name != IGNORED[1]}
     output = subprocess.run(
-        [sys.executable, "-c", CHILD, *arguments], check=True, capture_output=True, text=True
+        [sys.executable, "-c", CHILD, *arguments], check=True, capture_output=True, text=True, env=variables
     ).stdout
     ended = time.time()
     seconds = {}
@@ -68,7 +71,7 @@ COMMANDS = {
 
 def cpu_seconds(command: list[str], folder: Path, **variables: str) -> float:
     """User and system CPU seconds of a command that is run in a folder."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
+    environment = {name: value for name, value in os.environ.items() if name not in IGNORED} | variables
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
